@@ -1,0 +1,2 @@
+//! The hosted kernel as a process: printk, kmalloc, VFS, block reads, interrupts and routes for modules.
+#![deny(unsafe_code)]
