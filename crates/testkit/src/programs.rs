@@ -5,7 +5,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// The names that the multi-call program answers to.
-pub const TOOLS: &[&str] = &["modutils", "insmod", "rmmod", "lsmod", "ksyms", "modprobe", "depmod", "modinfo", "kmod", "modpost", "kdstat"];
+pub(crate) const TOOLS: &[&str] =
+    &["modutils", "insmod", "rmmod", "lsmod", "ksyms", "modprobe", "depmod", "modinfo", "kmod", "modpost", "kdstat"];
 
 /// The workspace that this crate was built from.
 #[must_use]
