@@ -90,9 +90,7 @@ impl Howto {
             Formula::Relative => need::USED | need::LOOK,
             Formula::Branch => need::USED | need::STUB,
             Formula::SlotRelaxable => need::USED | need::DATA | need::LOOK,
-            Formula::Slot | Formula::SlotInTable | Formula::SlotByInstruction => {
-                need::USED | need::DATA | need::SLOT
-            }
+            Formula::Slot | Formula::SlotInTable | Formula::SlotByInstruction => need::USED | need::DATA | need::SLOT,
             Formula::ThreadLocal | Formula::Dynamic => need::LOOK,
         };
         Self { name, formula, size, fit, needs }

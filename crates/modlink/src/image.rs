@@ -5,11 +5,7 @@ use core::ops::Range;
 
 use ::object::{LittleEndian as LE, elf};
 
-use crate::{
-    Addr, Binding, Layout, Object, Part, Symbol, SymbolIndex, SymbolKind, SymbolPlace,
-    addr::index,
-    object::Class,
-};
+use crate::{Addr, Binding, Layout, Object, Part, Symbol, SymbolIndex, SymbolKind, SymbolPlace, addr::index, object::Class};
 
 /// The result of [`Layout::link`]: where everything in the written bytes runs.
 #[derive(Clone, Debug)]
@@ -132,14 +128,7 @@ impl<'o> Layout<'o> {
                 Class::InitData => Part::InitData,
                 Class::Unloaded => return None,
             };
-            Some(PlacedSection {
-                name: section.name,
-                index: number,
-                part,
-                offset: place?.into(),
-                size: section.size,
-                align: section.align,
-            })
+            Some(PlacedSection { name: section.name, index: number, part, offset: place?.into(), size: section.size, align: section.align })
         })
     }
 

@@ -12,8 +12,8 @@ use core::ops::Range;
 
 use crate::{Error, Object, Result, SymbolIndex, addr::index};
 use check::Marks;
-use place::Placement;
 pub(crate) use check::{site, unloaded_home};
+use place::Placement;
 pub(crate) use slots::STUB;
 use slots::Slots;
 
@@ -127,9 +127,7 @@ impl Parts {
     /// The part that holds the byte at `offset` from the base.
     #[must_use]
     pub fn at(&self, offset: u64) -> Option<Part> {
-        [Part::Text, Part::Rodata, Part::Data, Part::InitText, Part::InitData]
-            .into_iter()
-            .find(|&part| self.get(part).contains(&offset))
+        [Part::Text, Part::Rodata, Part::Data, Part::InitText, Part::InitData].into_iter().find(|&part| self.get(part).contains(&offset))
     }
 }
 
@@ -271,12 +269,7 @@ impl<'o> Layout<'o> {
 
     pub(crate) fn import(&self, symbol: SymbolIndex, marks: u8) -> Import<'o> {
         let weak = self.object.symbols.get(index(symbol.0)).is_some_and(is_weak);
-        Import {
-            index: symbol,
-            name: self.object.symbol_name(symbol.0),
-            weak,
-            only_called: marks & crate::howto::need::DATA == 0,
-        }
+        Import { index: symbol, name: self.object.symbol_name(symbol.0), weak, only_called: marks & crate::howto::need::DATA == 0 }
     }
 }
 

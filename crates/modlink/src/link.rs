@@ -3,7 +3,7 @@
 mod apply;
 pub(crate) mod relax;
 
-use alloc::{vec::Vec, string::String};
+use alloc::{string::String, vec::Vec};
 
 use ::object::LittleEndian as LE;
 
@@ -30,12 +30,7 @@ impl Layout<'_> {
     /// [`Error::Undefined`] with every import that `resolve` does not know and that is not weak;
     /// [`Error::OutOfRange`] for the first value that does not fit;
     /// [`Error::UnalignedBase`], [`Error::PastAddressSpace`] and [`Error::WrongBuffer`].
-    pub fn link<'l>(
-        &'l self,
-        base: Addr,
-        resolve: impl FnMut(&'l str) -> Option<Addr>,
-        out: &mut [u8],
-    ) -> Result<Image<'l>> {
+    pub fn link<'l>(&'l self, base: Addr, resolve: impl FnMut(&'l str) -> Option<Addr>, out: &mut [u8]) -> Result<Image<'l>> {
         self.check_target(base, out)?;
         let mut values = self.own_values(base);
         self.bind(base, resolve, &mut values)?;
@@ -58,8 +53,7 @@ impl Layout<'_> {
 
     /// The run address of every symbol that the object defines, and 0 for every other one.
     fn own_values(&self, base: Addr) -> Vec<u64> {
-        let runs: Vec<Option<u64>> =
-            self.placement.all().map(|place| place.map(|place| base.offset(place.into()).0)).collect();
+        let runs: Vec<Option<u64>> = self.placement.all().map(|place| place.map(|place| base.offset(place.into()).0)).collect();
         let value = |(number, sym): (u32, &crate::object::Sym)| match self.object.place(number, sym) {
             SymbolPlace::Section(section) => {
                 let run = runs.get(index(section)).copied().flatten();
@@ -75,12 +69,7 @@ impl Layout<'_> {
         values
     }
 
-    fn bind<'l>(
-        &'l self,
-        base: Addr,
-        mut resolve: impl FnMut(&'l str) -> Option<Addr>,
-        values: &mut [u64],
-    ) -> Result<()> {
+    fn bind<'l>(&'l self, base: Addr, mut resolve: impl FnMut(&'l str) -> Option<Addr>, values: &mut [u64]) -> Result<()> {
         for &(symbol, offset) in &self.provided {
             set(values, symbol.0, base.offset(offset).0);
         }

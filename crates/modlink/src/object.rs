@@ -13,8 +13,8 @@ use ::object::{LittleEndian as LE, U32};
 
 pub(crate) use section::{Class, Section};
 pub(crate) use strings::Strings;
-pub(crate) use symbol::{Rela, Sym};
 pub use symbol::{Binding, Symbol, SymbolIndex, SymbolKind, SymbolPlace, Visibility};
+pub(crate) use symbol::{Rela, Sym};
 
 use crate::{Error, Result, addr::index, aout};
 
@@ -150,12 +150,7 @@ impl<'a> Object<'a> {
         let globals = self.symbols.get(first..).unwrap_or_default();
         let at = match globals.iter().position(|sym| named(sym) && symbol::is_definition(sym)) {
             Some(at) => first + at,
-            None => self
-                .symbols
-                .get(..first)
-                .unwrap_or_default()
-                .iter()
-                .position(|sym| named(sym) && symbol::is_definition(sym))?,
+            None => self.symbols.get(..first).unwrap_or_default().iter().position(|sym| named(sym) && symbol::is_definition(sym))?,
         };
         self.symbol(SymbolIndex(u32::try_from(at).ok()?))
     }

@@ -72,10 +72,7 @@ fn list(f: &mut fmt::Formatter<'_>, items: impl IntoIterator<Item = impl fmt::Di
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // One chapter after the other; each answers for its own errors.
-        [file, relocation, placement, module, parameter]
-            .iter()
-            .find_map(|chapter| chapter(self, f))
-            .unwrap_or(Ok(()))
+        [file, relocation, placement, module, parameter].iter().find_map(|chapter| chapter(self, f)).unwrap_or(Ok(()))
     }
 }
 
@@ -83,17 +80,15 @@ impl fmt::Display for Error {
 fn file(error: &Error, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
     Some(match error {
         Error::NotAnObject => f.write_str("not an object file"),
-        Error::WrongMachine { class, byte_order, machine } => write!(
-            f,
-            "object file not for this architecture (class {class}, byte order {byte_order}, machine {machine})"
-        ),
+        Error::WrongMachine { class, byte_order, machine } => {
+            write!(f, "object file not for this architecture (class {class}, byte order {byte_order}, machine {machine})")
+        }
         Error::NotRelocatable { file_type } => {
             write!(f, "not an object file: ELF file of type {file_type}, not a relocatable one")
         }
-        Error::Truncated { table, section, offset, size, file } => write!(
-            f,
-            "truncated: {table} (section {section}) at {offset:#x}, {size} bytes long, ends after the file's {file} bytes"
-        ),
+        Error::Truncated { table, section, offset, size, file } => {
+            write!(f, "truncated: {table} (section {section}) at {offset:#x}, {size} bytes long, ends after the file's {file} bytes")
+        }
         Error::BadTable { table, section } => write!(f, "malformed: {table} (section {section})"),
         Error::OverlappingSections { claimed, file } => {
             write!(f, "sections overlap: they claim {claimed} bytes of a file of {file}")
@@ -109,10 +104,9 @@ fn file(error: &Error, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
         Error::BadAlignment { name, align } => {
             write!(f, "alignment {align} of `{name}` is no power of two")
         }
-        Error::ThreadLocal { name } => write!(
-            f,
-            "`{name}` is thread-local, which a module cannot have: keep it per thread in the host or make it global"
-        ),
+        Error::ThreadLocal { name } => {
+            write!(f, "`{name}` is thread-local, which a module cannot have: keep it per thread in the host or make it global")
+        }
         Error::IndirectFunction { symbol } => {
             write!(f, "`{symbol}` is an indirect function (ifunc), which a module cannot have")
         }
@@ -146,10 +140,9 @@ fn relocation(error: &Error, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> 
             write!(f, "unimplemented relocation at {site}: r_length = {length}")
         }
         Error::BadRelocation { site, symbol } => write!(f, "bad relocation at {site}: symbol {symbol}"),
-        Error::SymbolNotLoaded { site, relocation, symbol, section } => write!(
-            f,
-            "{relocation} at {site} refers to `{symbol}` in section `{section}`, which is not loaded"
-        ),
+        Error::SymbolNotLoaded { site, relocation, symbol, section } => {
+            write!(f, "{relocation} at {site} refers to `{symbol}` in section `{section}`, which is not loaded")
+        }
         Error::OutOfRange { site, relocation, symbol, value, limits, remedy } => write!(
             f,
             "reference to `{symbol}` at {site} does not fit: {relocation} would store {value:#x}, but holds {:#x} to {:#x}{remedy}",
@@ -176,9 +169,7 @@ fn placement(error: &Error, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
         Error::WrongBuffer { expected, found } => {
             write!(f, "the image has {expected} bytes, its buffer {found}")
         }
-        Error::Undefined { symbols } => {
-            list(f, symbols.iter().map(|name| Quoted(name))).and_then(|()| f.write_str(" undefined"))
-        }
+        Error::Undefined { symbols } => list(f, symbols.iter().map(|name| Quoted(name))).and_then(|()| f.write_str(" undefined")),
         _ => return None,
     })
 }

@@ -139,10 +139,8 @@ impl Pass<'_> {
                 false => need::USED | need::DATA,
             }),
             Formula::SlotRelaxable => {
-                let without = here
-                    && self.relax == Relax::WherePossible
-                    && section.class.is_code()
-                    && relax::reaches_own_image(section.data, entry);
+                let without =
+                    here && self.relax == Relax::WherePossible && section.class.is_code() && relax::reaches_own_image(section.data, entry);
                 Ok(if without { need::USED | need::DATA } else { need::USED | need::DATA | need::SLOT })
             }
             Formula::ThreadLocal => Err(Error::ThreadLocalRelocation {

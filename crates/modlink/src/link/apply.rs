@@ -79,9 +79,7 @@ impl<'l> Pass<'l> {
             slot.wrapping_mul(self.slot).wrapping_add_signed(addend)
         };
         match formula {
-            Formula::Slot | Formula::SlotRelaxable => {
-                self.table.wrapping_add(in_table()).wrapping_sub(place)
-            }
+            Formula::Slot | Formula::SlotRelaxable => self.table.wrapping_add(in_table()).wrapping_sub(place),
             Formula::SlotInTable => in_table(),
             Formula::SlotByInstruction => match before.last() {
                 Some(modrm) if modrm & 0xc7 == 0x05 => self.table.wrapping_add(in_table()),

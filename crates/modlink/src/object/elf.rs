@@ -20,9 +20,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Object<'_>> {
     match bytes {
         [_, _, _, _, 2, 1, ..] => read::<FileHeader64<LE>>(bytes),
         [_, _, _, _, 1, 1, ..] => read::<FileHeader32<LE>>(bytes),
-        [_, _, _, _, class, byte_order, ..] => {
-            Err(Error::WrongMachine { class: *class, byte_order: *byte_order, machine: 0 })
-        }
+        [_, _, _, _, class, byte_order, ..] => Err(Error::WrongMachine { class: *class, byte_order: *byte_order, machine: 0 }),
         _ => Err(truncated_header(bytes)),
     }
 }
@@ -78,11 +76,7 @@ fn section_headers<'a, Elf: Records>(header: &Elf, bytes: &'a [u8]) -> Result<&'
     })
 }
 
-fn section_names<'a, Elf: Records>(
-    header: &Elf,
-    bytes: &'a [u8],
-    headers: &[Elf::SectionHeader],
-) -> Result<Strings<'a>> {
+fn section_names<'a, Elf: Records>(header: &Elf, bytes: &'a [u8], headers: &[Elf::SectionHeader]) -> Result<Strings<'a>> {
     if headers.is_empty() {
         return Ok(Strings::default());
     }
@@ -94,23 +88,13 @@ fn section_names<'a, Elf: Records>(
 }
 
 /// The bytes of a section in the file.
-fn file_bytes<'a, Elf: Records>(
-    bytes: &'a [u8],
-    header: &Elf::SectionHeader,
-    section: u32,
-) -> Result<&'a [u8]> {
+fn file_bytes<'a, Elf: Records>(bytes: &'a [u8], header: &Elf::SectionHeader, section: u32) -> Result<&'a [u8]> {
     let (offset, size) = (header.sh_offset(LE).into(), header.sh_size(LE).into());
     let range = || {
         let start = usize::try_from(offset).ok()?;
         bytes.get(start..start.checked_add(usize::try_from(size).ok()?)?)
     };
-    range().ok_or(Error::Truncated {
-        table: FileTable::SectionData,
-        section,
-        offset,
-        size,
-        file: bytes.len() as u64,
-    })
+    range().ok_or(Error::Truncated { table: FileTable::SectionData, section, offset, size, file: bytes.len() as u64 })
 }
 
 fn sections<'a, Elf: Records>(
@@ -140,12 +124,7 @@ fn sections<'a, Elf: Records>(
     if claimed > file { Err(Error::OverlappingSections { claimed, file }) } else { Ok(sections) }
 }
 
-fn section<'a, Elf: Records>(
-    bytes: &'a [u8],
-    header: &Elf::SectionHeader,
-    number: u32,
-    name: &'a str,
-) -> Result<Section<'a>> {
+fn section<'a, Elf: Records>(bytes: &'a [u8], header: &Elf::SectionHeader, number: u32, name: &'a str) -> Result<Section<'a>> {
     let kind = header.sh_type(LE);
     let flags = header.sh_flags(LE).0;
     let size: u64 = header.sh_size(LE).into();
@@ -219,8 +198,7 @@ fn check_symbols(object: &Object<'_>) -> Result<()> {
 /// tells them apart, and freeing an ordinary function would be fatal.
 fn keep_function_sections(object: &mut Object<'_>) {
     for number in 0..object.sections.len() {
-        let Some(Section { name, class: class @ (Class::InitText | Class::InitData), .. }) = object.sections.get(number)
-        else {
+        let Some(Section { name, class: class @ (Class::InitText | Class::InitData), .. }) = object.sections.get(number) else {
             continue;
         };
         let ordinary = if *class == Class::InitText { Class::Text } else { Class::Data };

@@ -151,14 +151,5 @@ pub(crate) fn view<'a>(index: SymbolIndex, sym: &Sym, place: SymbolPlace, name: 
         elf::STV_PROTECTED => Visibility::Protected,
         _ => Visibility::Hidden,
     };
-    Symbol {
-        index,
-        name,
-        value: sym.st_value.get(LE),
-        size: sym.st_size.get(LE),
-        place,
-        binding: binding(sym),
-        kind,
-        visibility,
-    }
+    Symbol { index, name, value: sym.st_value.get(LE), size: sym.st_size.get(LE), place, binding: binding(sym), kind, visibility }
 }

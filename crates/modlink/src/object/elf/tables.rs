@@ -2,10 +2,7 @@
 
 use alloc::{borrow::Cow, vec::Vec};
 
-use ::object::{
-    LittleEndian as LE, U32, elf, pod,
-    read::elf::SectionHeader,
-};
+use ::object::{LittleEndian as LE, U32, elf, pod, read::elf::SectionHeader};
 
 use super::Records;
 use crate::{
@@ -39,11 +36,7 @@ impl Tables {
         Ok(())
     }
 
-    pub(super) fn symbols<'a, Elf: Records>(
-        &self,
-        headers: &[Elf::SectionHeader],
-        sections: &[Section<'a>],
-    ) -> Result<Cow<'a, [Sym]>> {
+    pub(super) fn symbols<'a, Elf: Records>(&self, headers: &[Elf::SectionHeader], sections: &[Section<'a>]) -> Result<Cow<'a, [Sym]>> {
         let Some(number) = self.symbols else { return Ok(Cow::Borrowed(&[])) };
         let bad = Error::BadTable { table: FileTable::Symbols, section: number };
         let data = data(sections, number);
@@ -58,11 +51,7 @@ impl Tables {
         u32::try_from(symbols).map_or(first, |count| first.min(count))
     }
 
-    pub(super) fn strings<'a, H: SectionHeader<Endian = LE>>(
-        &self,
-        headers: &[H],
-        sections: &[Section<'a>],
-    ) -> Result<Strings<'a>> {
+    pub(super) fn strings<'a, H: SectionHeader<Endian = LE>>(&self, headers: &[H], sections: &[Section<'a>]) -> Result<Strings<'a>> {
         let Some(symbols) = self.symbols else { return Ok(Strings::default()) };
         let section = headers.get(index(symbols)).map_or(0, |header| header.sh_link(LE));
         if !headers.get(index(section)).is_some_and(|header| header.sh_type(LE) == elf::SHT_STRTAB) {
@@ -111,11 +100,7 @@ impl Tables {
             let Some(header) = header::<Elf>(headers, number) else { continue };
             let target = header.sh_info(LE);
             let Some(section) = sections.get(index(target)) else {
-                return Err(Error::BadSectionIndex {
-                    table: FileTable::Relocations,
-                    entry: number.into(),
-                    section: target,
-                });
+                return Err(Error::BadSectionIndex { table: FileTable::Relocations, entry: number.into(), section: target });
             };
             let data = data(sections, number);
             if section.class == Class::Unloaded || section.discarded || data.is_empty() {
