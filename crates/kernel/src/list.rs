@@ -144,9 +144,8 @@ impl ModuleList {
     /// The free pass (`free_modules` of Linux 2.0): takes out every deleted entry whose use count word is 0 and that nothing
     /// refers to. The others stay as zombies until a later pass.
     pub(crate) fn take_free(&mut self) -> Vec<Module> {
-        let free = |module: &&Module| {
-            module.state == State::Deleted && module.word() == 0 && module.referrers.is_empty() && module.calls == 0
-        };
+        let free =
+            |module: &&Module| module.state == State::Deleted && module.word() == 0 && module.referrers.is_empty() && module.calls == 0;
         let ids: Vec<ModuleId> = self.newest_first().filter(free).map(|module| module.id).collect();
         ids.into_iter().filter_map(|id| self.remove(id)).collect()
     }

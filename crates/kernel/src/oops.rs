@@ -148,7 +148,9 @@ fn registers(context: &libc::ucontext_t) -> Registers {
         libc::REG_R14,
         libc::REG_R15,
     ];
-    Registers(order.map(|at| usize::try_from(at).ok().and_then(|at| context.uc_mcontext.gregs.get(at)).map_or(0, |value| value.cast_unsigned())))
+    Registers(
+        order.map(|at| usize::try_from(at).ok().and_then(|at| context.uc_mcontext.gregs.get(at)).map_or(0, |value| value.cast_unsigned())),
+    )
 }
 
 /// Sends the thread to the recovery point, with the record as argument, and with the flags that the psABI asks for at a call.
