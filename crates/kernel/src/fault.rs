@@ -13,6 +13,7 @@ const REGISTER_NAMES: [&str; 18] =
 
 /// General registers of x86-64 at the moment of a fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
 pub struct Registers(pub(crate) [u64; 18]);
 
 impl Registers {

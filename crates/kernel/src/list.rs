@@ -72,11 +72,6 @@ impl ModuleList {
         self.newest_first().find(|module| module.state != State::Deleted && module.name.as_str() == name)
     }
 
-    /// The same, to be changed.
-    pub(crate) fn find_mut(&mut self, name: &str) -> Option<&mut Module> {
-        self.entries.iter_mut().rev().find(|module| module.state != State::Deleted && module.name.as_str() == name)
-    }
-
     /// The entry with this identity.
     pub(crate) fn get(&self, id: ModuleId) -> Option<&Module> {
         self.entries.iter().find(|module| module.id == id)

@@ -96,7 +96,7 @@ fn bind(path: &Path) -> Result<(UnixListener, (u64, u64)), Error> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = std::fs::File::open(parent).map_err(failed)?;
     // Not every file system has locks; the test below still tells a living kernel from a dead one.
-    drop(directory.lock());
+    let _ = rustix::fs::flock(&directory, rustix::fs::FlockOperation::LockExclusive);
     match UnixStream::connect(path) {
         Ok(_) => return Err(Error::SocketInUse { path: path.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(failed)?,
