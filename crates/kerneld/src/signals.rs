@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
@@ -15,7 +15,7 @@ pub(crate) enum Event {
     ChildEnded,
     /// `SIGHUP`: read the configuration again.
     Reload,
-    /// `SIGTERM`, `SIGINT`: end.
+    /// `SIGTERM`, `SIGINT`, `SIGQUIT`: end.
     Terminate,
 }
 
@@ -24,10 +24,12 @@ pub(crate) enum Event {
 pub(crate) struct Signals(SignalDelivery<UnixStream, SignalOnly>);
 
 impl Signals {
-    /// Catches the daemon's signals from now on.
+    /// Catches the daemon's signals from now on. `SIGQUIT` is among them because a shell starts what it puts in the background with
+    /// that signal ignored; helpers would inherit that, and no screen blanker could be told to quit. What is caught here is back at
+    /// its default in every program that is run.
     pub(crate) fn new() -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
-        let signals = [SIGCHLD, SIGHUP, SIGINT, SIGTERM];
+        let signals = [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM];
         SignalDelivery::with_pipe(read, write, SignalOnly, signals).map(Self)
     }
 
@@ -36,7 +38,7 @@ impl Signals {
         let event = |signal| match signal {
             SIGCHLD => Some(Event::ChildEnded),
             SIGHUP => Some(Event::Reload),
-            SIGINT | SIGTERM => Some(Event::Terminate),
+            SIGINT | SIGQUIT | SIGTERM => Some(Event::Terminate),
             _ => None,
         };
         self.0.pending().filter_map(event).collect()

@@ -1,7 +1,7 @@
 //! Start, end, and what happens when one side goes away.
 
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
@@ -83,6 +83,7 @@ fn the_environment_names_the_kernel() {
         .args(["--foreground", "--syslog", "/nonexistent", "--modprobe"])
         .arg(bench.path("modprobe"))
         .env("MODUTILS_KERNEL", &bench.kernel.socket)
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     assert_eq!(bench.kernel.call(Request::RequestModule, "vfat").0, 0);

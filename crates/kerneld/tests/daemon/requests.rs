@@ -1,5 +1,6 @@
 //! What each type of request does, and what its reply says.
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use uapi::kerneld::Request;
@@ -198,6 +199,32 @@ fn a_blankers_own_exit_status_is_the_reply_to_off() {
     bench.kernel.call(Request::Blanker, "on");
     wait_until("the second", || bench.path("blanker.again").exists());
     assert_eq!(bench.kernel.call(Request::Blanker, "off").0, 0, "one that dies of SIGQUIT has done what it was told");
+}
+
+#[test]
+fn the_sample_blanker_blanks_a_terminal_and_gives_it_back() {
+    let bench = Bench::new();
+    let (terminal, sample) = (bench.path("terminal"), concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/screenblanker"));
+    std::fs::write(&terminal, "text").unwrap();
+    std::fs::remove_file(bench.path("blanker")).unwrap();
+    std::os::unix::fs::symlink(sample, bench.path("blanker")).unwrap();
+    // As a shell starts what it puts in the background: with the signal ignored that the blanker must get.
+    let mut daemon = Command::new("/bin/sh")
+        .args(["-c", "trap '' QUIT; exec \"$@\"", "sh"])
+        .arg(bench.command(&[]).get_program())
+        .args(bench.command(&[]).get_args())
+        .arg("--foreground")
+        .env("BLANKER_TERMINAL", &terminal)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(bench.kernel.call(Request::Blanker, "on").0, 0);
+    let screen = || std::fs::read_to_string(&terminal).unwrap();
+    wait_until("a blank screen", || screen() == "text\x1b[?1049h\x1b[2J\x1b[?25l");
+    assert_eq!(bench.kernel.call(Request::Blanker, "off").0, 0);
+    assert!(screen().ends_with("\x1b[?25h\x1b[?1049l"));
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
 }
 
 #[test]
