@@ -4,6 +4,7 @@
 
 mod cpio;
 mod machine;
+mod subset;
 mod vmlinux;
 
 use std::io::Read;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 pub use cpio::Archive;
 pub use machine::{Flavour, Machine};
+pub use subset::subset;
 
 use crate::debian::{self, FetchError};
 
