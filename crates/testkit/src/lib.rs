@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod compile;
+pub mod modules;
 mod outcome;
 mod programs;
 mod world;

@@ -10,7 +10,6 @@ static const struct pairs {
 	uint16_t step;        /* 1: each; 2: every other, the capital in between */
 	int16_t distance;     /* add this */
 } table[] = {
-	{ 'a', 'z', 1, -32 },
 	{ 0x00e0, 0x00f6, 1, -32 },  /* Latin-1 around the division sign */
 	{ 0x00f8, 0x00fe, 1, -32 },
 	{ 0x00ff, 0x00ff, 1, 121 },  /* y with diaeresis */
@@ -48,6 +47,9 @@ u32 fat_upper(u32 character)
 {
 	size_t i;
 
+	/* Nearly all letters of nearly all names. */
+	if (character < 0x80)
+		return character >= 'a' && character <= 'z' ? character - ('a' - 'A') : character;
 	for (i = 0; i < ARRAY_SIZE(table) && character >= table[i].first; i++)
 		if (character <= table[i].last && (character - table[i].first) % table[i].step == 0)
 			return (u32)((s32)character + table[i].distance);
