@@ -1,2 +1,9 @@
 //! The user-space view of modules: files, names, indexes, configuration, plans, and the two kernels they act on.
 #![deny(unsafe_code)]
+
+pub mod error;
+pub mod file;
+pub mod glob;
+pub mod name;
+
+pub use error::{Error, Result};
