@@ -1,9 +1,12 @@
 //! The user-space view of modules: files, names, indexes, configuration, plans, and the two kernels they act on.
 #![deny(unsafe_code)]
 
+pub mod config;
 pub mod error;
 pub mod file;
 pub mod glob;
+pub mod index;
+pub mod kernel;
 pub mod name;
 
 pub use error::{Error, Result};
