@@ -2,11 +2,14 @@
 #![deny(unsafe_code)]
 
 pub mod config;
+pub mod depmod;
 pub mod error;
 pub mod file;
 pub mod glob;
 pub mod index;
 pub mod kernel;
+pub mod linux;
 pub mod name;
+mod workers;
 
 pub use error::{Error, Result};

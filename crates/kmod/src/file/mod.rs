@@ -148,10 +148,7 @@ impl ModuleFile {
             for (name, place) in places {
                 found.push(Export { name, crc: symbols::crc(elf, place)? });
             }
-            if found.is_empty() {
-                symbols::ksymtab_strings(elf, &mut |name| found.push(Export { name: text(name), crc: 0 }))?;
-            }
-            Ok(())
+            without_crcs(elf, found.is_empty(), &mut |name| found.push(Export { name: text(name), crc: 0 }))
         })?;
         Ok(found)
     }
@@ -228,10 +225,8 @@ impl ModuleFile {
                 exports |= matches!(link, Link::Export { .. });
                 visit(link);
             })?;
-            if !exports {
-                let crc = symbols::Crc::Value(0);
-                symbols::ksymtab_strings(elf, &mut |name| visit(Link::Export { name, crc }))?;
-            }
+            let crc = symbols::Crc::Value(0);
+            without_crcs(elf, !exports, &mut |name| visit(Link::Export { name, crc }))?;
             Ok(Modinfo::new(elf.data_of(".modinfo")?.into_owned()))
         })
     }
@@ -239,6 +234,18 @@ impl ModuleFile {
     fn elf<T>(&self, ask: impl FnOnce(&Elf<'_>) -> Result<T>) -> Result<T> {
         Elf::parse(&self.source).and_then(|elf| ask(&elf)).map_err(|e| e.in_file(&self.path))
     }
+}
+
+/// The exports of a module without checksums; `none_yet` says that none of another kind were found.
+fn without_crcs(elf: &Elf<'_>, none_yet: bool, visit: &mut dyn FnMut(&[u8])) -> Result<()> {
+    if !none_yet {
+        return Ok(());
+    }
+    // Only modules of Linux itself carry their `struct module`; others without an export table offer all globals.
+    if elf.section("__ksymtab_strings").is_some() || elf.section(".gnu.linkonce.this_module").is_some() {
+        return symbols::ksymtab_strings(elf, visit);
+    }
+    symbols::each_global(elf, visit)
 }
 
 /// Symbol names are ASCII in practice; other bytes become U+FFFD.

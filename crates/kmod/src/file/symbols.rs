@@ -92,6 +92,28 @@ pub(super) fn each_link(elf: &Elf<'_>, visit: &mut dyn FnMut(Link<'_>)) -> Resul
     Ok(())
 }
 
+/// Names that never become exports of a module without an export table (modutils 2.0 hides them).
+const HIDDEN: [&[u8]; 4] = [b"init_module", b"cleanup_module", b"kernel_version", b"mod_use_count_"];
+const STB_GLOBAL: u8 = 1;
+
+/// Calls `visit` with each defined global: what a module of a hosted kernel without an export table offers.
+pub(super) fn each_global(elf: &Elf<'_>, visit: &mut dyn FnMut(&[u8])) -> Result<()> {
+    let Some(table) = elf.section(".symtab") else { return Ok(()) };
+    let Some(strings) = elf.numbered(table.link) else { return Ok(()) };
+    let (entries, strings) = (elf.data(table)?, elf.data(strings)?);
+    let shape = if elf.machine.class == Class::Elf32 { &SYM32 } else { &SYM64 };
+    for entry in entries.chunks_exact(shape.size).skip(1) {
+        let bind = entry.get(shape.info).copied().unwrap_or_default() >> 4;
+        let defined = elf.machine.order.u16(entry, shape.shndx) != Some(SHN_UNDEF);
+        let start = elf.machine.order.u32(entry, 0).and_then(|s| usize::try_from(s).ok());
+        let name = until_zero(start.and_then(|s| strings.get(s..)).unwrap_or_default());
+        if defined && matches!(bind, STB_GLOBAL | STB_WEAK) && !name.is_empty() && !HIDDEN.contains(&name) {
+            visit(name);
+        }
+    }
+    Ok(())
+}
+
 /// An undefined symbol; leading dots are those of function entry points of old 64-bit PowerPC.
 fn import(machine: Machine, info: u8, name: &[u8]) -> Option<Link<'_>> {
     let register = info & 0xf == STT_REGISTER && EM_SPARC.contains(&machine.number);

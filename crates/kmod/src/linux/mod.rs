@@ -2,4 +2,4 @@
 
 mod sys;
 
-pub(crate) use sys::map;
+pub(crate) use sys::{SignalsHeld, map};
