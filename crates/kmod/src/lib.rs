@@ -1,6 +1,7 @@
 //! The user-space view of modules: files, names, indexes, configuration, plans, and the two kernels they act on.
 #![deny(unsafe_code)]
 
+pub mod act;
 pub mod config;
 pub mod depmod;
 pub mod error;
@@ -9,7 +10,10 @@ pub mod glob;
 pub mod index;
 pub mod kernel;
 pub mod linux;
+pub mod lookup;
 pub mod name;
+pub mod plan;
+pub mod tree;
 mod workers;
 
 pub use error::{Error, Result};
