@@ -1,0 +1,32 @@
+//! Which kernel a command works on.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use uapi::KERNEL_VARIABLE;
+
+/// The option of every command that talks to a kernel.
+#[derive(Args, Clone, Debug, Default)]
+pub struct KernelOption {
+    /// Socket of the hosted kernel to work on; by default the one in the environment variable MODUTILS_KERNEL, else Linux
+    #[arg(long, value_name = "SOCKET")]
+    pub kernel: Option<PathBuf>,
+}
+
+/// A kernel, by the way to reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The kernel that this machine runs.
+    Linux,
+    /// A hosted kernel behind this socket.
+    Hosted(PathBuf),
+}
+
+impl KernelOption {
+    /// The kernel that the option, or else the environment, names. An empty variable names none.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        let named = self.kernel.clone().or_else(|| std::env::var_os(KERNEL_VARIABLE).map(PathBuf::from));
+        named.filter(|path| !path.as_os_str().is_empty()).map_or(Target::Linux, Target::Hosted)
+    }
+}
