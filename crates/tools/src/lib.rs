@@ -22,4 +22,4 @@ mod target;
 pub use applet::{APPLETS, Applet};
 pub use console::{Console, Failed, Outcome};
 pub use multicall::run;
-pub use target::{KernelOption, Target};
+pub use target::{KernelOption, RootOption, Target};
