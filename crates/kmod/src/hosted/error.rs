@@ -21,7 +21,16 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// Why.
-        error: io::Error,
+        error: Box<crate::Error>,
+    },
+    /// The file is a module for another machine.
+    Machine {
+        /// The file.
+        path: PathBuf,
+        /// The module's machine.
+        module: modlink::Machine,
+        /// The kernel's.
+        kernel: String,
     },
     /// The module cannot have this name.
     Name {
@@ -110,7 +119,13 @@ impl fmt::Display for Error {
         match self {
             Self::Client(error) => write!(f, "{error}"),
             Self::List(error) => write!(f, "{error}"),
-            Self::Open { path, error } => write!(f, "Cannot open {}: {error}", path.display()),
+            Self::Open { path, error } => match &**error {
+                crate::Error::Io { source, .. } => write!(f, "Cannot open {}: {source}", path.display()),
+                error => write!(f, "{}: {error}", path.display()),
+            },
+            Self::Machine { path, module, kernel } => {
+                write!(f, "{}: object file for {module}, not for this architecture: the kernel runs on {kernel}", path.display())
+            }
             Self::Name { name, error } => write!(f, "`{name}` cannot be the name of a module: {error}"),
             Self::Object { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Create { module, errno: Errno::EEXIST, .. } => write!(f, "A module named {module} already exists"),
@@ -162,7 +177,9 @@ impl std::error::Error for Error {
         match self {
             Self::Client(error) => Some(error),
             Self::List(error) => Some(error),
-            Self::Open { error, .. } | Self::Map { error, .. } => Some(error),
+            Self::Open { error, .. } => Some(error),
+            Self::Map { error, .. } => Some(error),
+            Self::Machine { .. } => None,
             Self::Name { error, .. } => Some(error),
             Self::Object { error, .. } => Some(error),
             Self::Create { errno, .. } | Self::Init { errno, .. } | Self::Delete { errno, .. } => Some(errno),

@@ -2,6 +2,7 @@
 
 mod error;
 mod insert;
+mod load_map;
 mod map;
 mod name;
 
@@ -13,7 +14,8 @@ use crate::kernel::{Force, Insert, Kernel, Loaded};
 use crate::proc_modules;
 
 pub use self::error::{Error, InUse};
-pub use self::insert::{Inserted, PRETENDED_BASE};
+pub use self::insert::{Detail, Inserted, PRETENDED_BASE};
+pub use self::load_map::{LoadMap, MapSection, MapSymbol};
 pub use self::name::module_name;
 
 /// A connection to a hosted kernel.
@@ -35,8 +37,8 @@ impl Hosted {
     ///
     /// # Errors
     /// With all facts about the refusal; nothing of the module stays in the kernel.
-    pub fn load(&mut self, request: &Insert<'_>) -> Result<Inserted, Error> {
-        insert::insert(&mut self.client, request)
+    pub fn load(&mut self, request: &Insert<'_>, detail: Detail) -> Result<Inserted, Error> {
+        insert::insert(&mut self.client, request, detail)
     }
 
     /// Runs the autoclean pass (`delete_module(NULL)`).
@@ -76,7 +78,7 @@ impl Kernel for Hosted {
     }
 
     fn insert(&mut self, request: &Insert<'_>) -> Result<Vec<String>, Error> {
-        self.load(request).map(|inserted| inserted.warnings)
+        self.load(request, Detail::Brief).map(|inserted| inserted.warnings)
     }
 
     /// `force` means nothing here: a module in use is never removed.

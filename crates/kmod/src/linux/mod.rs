@@ -1,0 +1,5 @@
+//! The running Linux kernel.
+
+mod sys;
+
+pub(crate) use sys::{SignalsHeld, map};
