@@ -6,7 +6,7 @@ use std::path::Path;
 use modlink::module::{self, Exports, KernelSymbol, Options, Prepared};
 use modlink::{Addr, Buffer, Format, Layout, LayoutOptions, Machine, Object, Part};
 use uapi::{
-    Arena, Client, ClientError, Errno, InitModule, KernelSym, MemoryLayout, ModuleName, PAGE_SIZE, PartRange, ProcFile, Reply, Routines,
+    Arena, Client, ClientError, InitModule, KernelSym, MemoryLayout, ModuleName, PAGE_SIZE, PartRange, ProcFile, Reply, Routines,
     SymbolTable, Syscall,
 };
 

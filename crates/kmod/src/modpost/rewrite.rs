@@ -76,7 +76,7 @@ impl<'a> Elf<'a> {
     /// [`Error::Elf`], [`Error::NotRelocatable`], [`Error::NoSymbols`].
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let header = FileHeader64::<LE>::parse(bytes).map_err(elf)?;
-        header.endian::<LE>().map_err(elf)?;
+        header.endian().map_err(elf)?;
         if header.e_type.get(LE) != elf::ET_REL {
             return Err(Error::NotRelocatable { kind: header.e_type.get(LE).0 });
         }
@@ -190,7 +190,7 @@ impl<'a> Elf<'a> {
         }
         self.raw_symbols()?;
         // Sections of the reserved range are numbered elsewhere (`SHT_SYMTAB_SHNDX`); there the symbol keeps its name.
-        let wanted = u16::try_from(index).ok().filter(|index| *index < elf::SHN_LORESERVE.0);
+        let wanted = u16::try_from(index).ok().filter(|index| *index < elf::SHN_LORESERVE);
         let symtab = self.sections.get_mut(self.symtab).ok_or(Error::NoSymbols)?;
         for entry in symtab.data.to_mut().chunks_exact_mut(size_of::<Sym64<LE>>()) {
             let Some((symbol, _)) = pod::from_bytes_mut::<Sym64<LE>>(entry).ok() else { continue };
@@ -337,7 +337,7 @@ impl Elf<'_> {
 
     /// Sets the fields of section 0 that stand in for counts over 65,279 (gABI chapter 4).
     fn escape(&mut self) -> Result<(), Error> {
-        let reserved = usize::from(elf::SHN_LORESERVE.0);
+        let reserved = usize::from(elf::SHN_LORESERVE);
         let (count, names) = (self.sections.len(), self.names_index);
         if let Some(first) = self.sections.first_mut() {
             first.size = if count < reserved { 0 } else { u64::try_from(count).map_err(|_| Error::TooLarge)? };
@@ -348,7 +348,7 @@ impl Elf<'_> {
 
     /// The file header, for section headers at `table`.
     fn header(&self, table: u64) -> Vec<u8> {
-        let small = |number: usize, instead: u16| u16::try_from(number).ok().filter(|n| *n < elf::SHN_LORESERVE.0).unwrap_or(instead);
+        let small = |number: usize, instead: u16| u16::try_from(number).ok().filter(|n| *n < elf::SHN_LORESERVE).unwrap_or(instead);
         let mut header = self.identification.to_vec();
         header.extend_from_slice(&elf::ET_REL.0.to_le_bytes());
         header.extend_from_slice(&self.machine.to_le_bytes());
