@@ -8,11 +8,15 @@ pub mod error;
 pub mod file;
 pub mod glob;
 pub mod index;
+pub mod hosted;
 pub mod kernel;
 pub mod linux;
 pub mod lookup;
+pub mod modpost;
 pub mod name;
 pub mod plan;
+pub mod proc_modules;
+pub mod symvers;
 pub mod tree;
 mod workers;
 

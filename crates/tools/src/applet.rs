@@ -38,8 +38,11 @@ fn run_parsed<R: Run>(matches: &ArgMatches, console: &mut Console) -> Outcome {
 
 /// All commands, in the order of the help text.
 pub const APPLETS: &[Applet] = &[
-    of::<crate::modprobe::Modprobe>("modprobe"),
+    of::<crate::insmod::Insmod>("insmod"),
     of::<crate::depmod::Depmod>("depmod"),
-    of::<crate::modinfo::Modinfo>("modinfo"),
-    of::<crate::static_nodes::StaticNodes>("static-nodes"),
+    of::<crate::rmmod::Rmmod>("rmmod"),
+    of::<crate::lsmod::Lsmod>("lsmod"),
+    of::<crate::ksyms::Ksyms>("ksyms"),
+    of::<crate::kdstat::Kdstat>("kdstat"),
+    of::<crate::modpost::Modpost>("modpost"),
 ];

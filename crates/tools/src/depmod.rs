@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::applet::Run;
 use crate::console::Verbosity;
-use crate::target::{KernelOption, Target};
+use crate::target::{KernelOption, RootOption, Target};
 use crate::{Console, Failed, Outcome};
 
 const EXAMPLES: &str = "\
@@ -41,7 +41,7 @@ pub(crate) struct Depmod {
     #[arg(short = 'A', long)]
     quick: bool,
     /// Root of the tree
-    #[arg(short, long, value_name = "DIR", default_value = "/")]
+    #[arg(short, long, value_name = "DIR", default_value_os_t = RootOption::default().directory())]
     basedir: PathBuf,
     /// Directory of the modules below the root
     #[arg(short, long, value_name = "DIR", default_value = depmod::MODULE_DIRECTORY)]
