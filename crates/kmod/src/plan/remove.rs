@@ -77,8 +77,7 @@ impl Planner<'_> {
 
     /// The step itself, and the dependencies that nothing uses after it.
     fn gone(&mut self, module: &str, command: Option<&Rule<String>>, why: Why, required: bool) -> Result<()> {
-        let action = command
-            .map_or(Action::Remove, |rule| Action::RemoveCommand { command: rule.what.clone(), place: rule.place.clone() });
+        let action = command.map_or(Action::Remove, |rule| Action::RemoveCommand { command: rule.what.clone(), place: rule.place.clone() });
         self.plan.steps.push(Step { module: module.to_owned(), action, options: String::new(), why, required });
         self.forget(module);
         let line = self.tree.dependencies(module)?;
