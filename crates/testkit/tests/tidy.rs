@@ -191,3 +191,18 @@ fn nothing_is_left_for_later_in_the_code() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+#[test]
+fn every_row_of_the_book_has_a_test_and_a_line_in_the_docs() {
+    let mut tests = String::new();
+    for entry in std::fs::read_dir(root().join("crates/testkit/tests")).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("rows_")) {
+            tests.push_str(&std::fs::read_to_string(path).expect("a readable file"));
+        }
+    }
+    let docs = std::fs::read_to_string(root().join("docs/classic.md")).expect("a readable file");
+    let untested: Vec<_> = (1..=43).filter(|row| !tests.contains(&format!("fn row_{row:02}_"))).collect();
+    let unlisted: Vec<_> = (1..=43).filter(|row| !docs.contains(&format!("| {row:02} |"))).collect();
+    assert!(untested.is_empty() && unlisted.is_empty(), "untested: {untested:?}, unlisted: {unlisted:?}");
+}
