@@ -76,12 +76,9 @@ mod tests {
 
     #[test]
     fn names_of_files() {
-        for (path, name) in [
-            ("kernel/sound/snd-hda-intel.ko.xz", "snd_hda_intel"),
-            ("fs/fat.o", "fat"),
-            ("a.b.ko", "a"),
-            ("plain", "plain"),
-        ] {
+        for (path, name) in
+            [("kernel/sound/snd-hda-intel.ko.xz", "snd_hda_intel"), ("fs/fat.o", "fat"), ("a.b.ko", "a"), ("plain", "plain")]
+        {
             assert_eq!(from_path(path), name);
         }
         assert_eq!(uncompressed("a.ko.zst"), "a.ko");

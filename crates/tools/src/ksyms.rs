@@ -183,14 +183,8 @@ mod tests {
     #[test]
     fn the_table_is_that_of_linux_2_0() {
         let mut list = owners();
-        list[0].info = Some(ModuleInfo {
-            address: 0x5000,
-            size: 4097,
-            state: ModuleState::Running,
-            autoclean: false,
-            visited: false,
-            users: 0,
-        });
+        list[0].info =
+            Some(ModuleInfo { address: 0x5000, size: 4097, state: ModuleState::Running, autoclean: false, visited: false, users: 0 });
         let wanted = "Address          Symbol    \tDefined by\n\
                       0000000000005000 --- (8k) ---\t[vfat]\n\
                       0000000000005000 vfat_read\t[vfat]\n\

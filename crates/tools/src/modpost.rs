@@ -104,8 +104,7 @@ fn record(path: &Path, module: &str, exports: &[symvers::Entry]) -> Result<(), S
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(about(path, error)),
     };
-    let mut text: String =
-        old.lines().filter(|line| line.split('\t').nth(2) != Some(module)).map(|line| format!("{line}\n")).collect();
+    let mut text: String = old.lines().filter(|line| line.split('\t').nth(2) != Some(module)).map(|line| format!("{line}\n")).collect();
     text.push_str(&symvers::write(exports));
     replace(path, text.as_bytes())
 }

@@ -98,12 +98,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 /// All checks and the plan.
-fn prepare<'o>(
-    object: &'o Object<'o>,
-    request: &Insert<'_>,
-    release: &str,
-    symbols: &[KernelSym],
-) -> Result<Prepared<'o>, modlink::Error> {
+fn prepare<'o>(object: &'o Object<'o>, request: &Insert<'_>, release: &str, symbols: &[KernelSym]) -> Result<Prepared<'o>, modlink::Error> {
     let parameters: Vec<&str> = request.parameters.iter().map(String::as_str).collect();
     let symbols: Vec<KernelSymbol<'_>> = symbols.iter().map(|symbol| KernelSymbol { name: &symbol.name, value: symbol.value }).collect();
     let with = |force| Options {

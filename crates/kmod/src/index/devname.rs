@@ -70,9 +70,7 @@ pub fn from_aliases<'a>(module: &str, aliases: impl Iterator<Item = &'a str>) ->
     match (node, numbers) {
         (None, _) => FromAliases::None,
         (Some(node), None) => FromAliases::NoNumbers { node },
-        (Some(node), Some((kind, (major, minor)))) => {
-            FromAliases::Node(DevNode { module: module.to_owned(), node, kind, major, minor })
-        }
+        (Some(node), Some((kind, (major, minor)))) => FromAliases::Node(DevNode { module: module.to_owned(), node, kind, major, minor }),
     }
 }
 

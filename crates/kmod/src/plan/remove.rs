@@ -6,7 +6,7 @@ use super::{Action, Plan, Step, Why};
 use crate::config::{Config, Rule};
 use crate::index::softdep::Softdep;
 use crate::kernel::Loaded;
-use crate::lookup::{Match, Via, lookup};
+use crate::lookup::{Match, lookup};
 use crate::tree::Tree;
 use crate::{Error, Result, name};
 
@@ -77,8 +77,7 @@ impl Planner<'_> {
 
     /// The step itself, and the dependencies that nothing uses after it.
     fn gone(&mut self, module: &str, command: Option<&Rule<String>>, why: Why, required: bool) -> Result<()> {
-        let action = command
-            .map_or(Action::Remove, |rule| Action::RemoveCommand { command: rule.what.clone(), place: rule.place.clone() });
+        let action = command.map_or(Action::Remove, |rule| Action::RemoveCommand { command: rule.what.clone(), place: rule.place.clone() });
         self.plan.steps.push(Step { module: module.to_owned(), action, options: String::new(), why, required });
         self.forget(module);
         let line = self.tree.dependencies(module)?;
@@ -137,9 +136,4 @@ impl Planner<'_> {
 enum Side {
     Pre,
     Post,
-}
-
-/// A module that is loaded under this name but that no index knows: one that was loaded from a file.
-pub(crate) fn loaded_match(word: &str) -> Match {
-    Match { module: name::from_word(word), alias: None, via: Via::Name }
 }

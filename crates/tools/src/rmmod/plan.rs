@@ -29,7 +29,7 @@ impl std::fmt::Display for Refusal {
             Self::NotLoaded { name } => write!(f, "Module {name} is not currently loaded"),
             Self::InUse { name, holders } => {
                 write!(f, "Module {name} is in use by: {} (Device or resource busy)", holders.join(" "))
-            },
+            }
             Self::StrangeReference { name, holder } => {
                 write!(f, "Strange reference in /proc/modules: '{name}' used by '{holder}'?")
             }
@@ -64,7 +64,8 @@ pub(super) fn plan(modules: &[Loaded], names: &[String], reach: Reach) -> Plan {
     for module in modules {
         seen.insert(&module.name);
         let is_named = named.contains(module.name.as_str());
-        let stacked = reach == Reach::Stack && !module.holders.is_empty() && module.holders.iter().any(|holder| gone.contains(holder.as_str()));
+        let stacked =
+            reach == Reach::Stack && !module.holders.is_empty() && module.holders.iter().any(|holder| gone.contains(holder.as_str()));
         if !is_named && !stacked {
             continue;
         }
@@ -133,10 +134,7 @@ mod tests {
         let modules = list(&[("vfat", &[]), ("fat", &["vfat"])]);
         let made = plan(&modules, &words(&["fat", "nfs", "nfs"]), Reach::Named);
         assert!(made.removals.is_empty());
-        let wanted = [
-            Refusal::NotLoaded { name: "nfs".into() },
-            Refusal::InUse { name: "fat".into(), holders: words(&["vfat"]) },
-        ];
+        let wanted = [Refusal::NotLoaded { name: "nfs".into() }, Refusal::InUse { name: "fat".into(), holders: words(&["vfat"]) }];
         assert_eq!(made.refusals, wanted);
         let strange = list(&[("fat", &["vfat"]), ("vfat", &[])]);
         let made = plan(&strange, &words(&["fat"]), Reach::Stack);
