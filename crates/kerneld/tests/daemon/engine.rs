@@ -178,3 +178,19 @@ fn the_next_kernel_gets_no_reply_of_the_one_before_and_can_turn_off_its_blanker(
     let reply = Action::Reply { to: ReplyId::from_message(9).unwrap().unwrap(), status: 0, text: String::new() };
     assert_eq!(world.engine.ended(blanker, Ended::Signal(3), ""), [reply]);
 }
+
+#[test]
+fn whoever_waits_is_counted_and_answered() {
+    let mut world = World::new(Settings::default());
+    let mut id = 0;
+    while world.engine.can_take() {
+        id += 1;
+        let actions = world.engine.message(&message(Request::RequestModule, id, "vfat"), world.now);
+        world.perform(actions).unwrap();
+    }
+    assert_eq!(usize::try_from(id).unwrap(), kerneld::MAX_WAITERS);
+    assert_eq!(world.running.len(), 1);
+    let replies = world.engine.ended(world.running[0], Ended::Exit(3), "");
+    assert_eq!(replies.len(), kerneld::MAX_WAITERS);
+    assert!(world.engine.can_take());
+}
