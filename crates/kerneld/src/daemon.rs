@@ -108,8 +108,12 @@ impl Daemon {
                 self.say(Level::Info, &line);
                 ready();
             }
-            if self.wait(None, Some(RETRY))?.signals {
+            let ready = self.wait(None, Some(RETRY))?;
+            if ready.signals {
                 self.take_signals(None);
+            }
+            if ready.output {
+                self.children.read_output();
             }
             if self.ending.is_some() {
                 return Ok(None);
