@@ -98,6 +98,11 @@ impl<'a> Elf<'a> {
             let name = table.section_name(LE, section).map_err(elf)?;
             sections.push(entry(name, section.data(LE, bytes).map_err(elf)?));
         }
+        // Each byte belongs to one section: so the result cannot be much larger than the object, whatever its headers claim.
+        let claimed = sections.iter().try_fold(0_usize, |sum, section| sum.checked_add(section.data.len()));
+        if claimed.is_none_or(|claimed| claimed > bytes.len()) {
+            return Err(damaged("sections overlap"));
+        }
         let symtab = sections.iter().position(|section| section.kind == elf::SHT_SYMTAB.0).ok_or(Error::NoSymbols)?;
         let names_index = usize::try_from(header.shstrndx(LE, bytes).map_err(elf)?).map_err(|_| damaged("section names"))?;
         let identification = bytes.first_chunk().copied().ok_or_else(|| damaged("header"))?;
