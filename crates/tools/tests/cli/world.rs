@@ -43,8 +43,7 @@ extern long mod_use_count_ __attribute__((visibility("hidden")));
 "#;
 
 /// A module that notes 1 when it comes and 2 when it goes.
-pub(crate) const HELLO: &str =
-    "int init_module(void) { note(KEY, 1); return 0; }\nvoid cleanup_module(void) { note(KEY, 2); }\n";
+pub(crate) const HELLO: &str = "int init_module(void) { note(KEY, 1); return 0; }\nvoid cleanup_module(void) { note(KEY, 2); }\n";
 
 /// How a tool ended.
 #[derive(Debug)]
