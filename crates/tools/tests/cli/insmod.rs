@@ -72,7 +72,7 @@ fn poll_checks_everything_prints_nothing_and_leaves_nothing() {
 #[test]
 fn the_load_map_shows_where_things_lie() {
     let world = World::new();
-    let source = "int counter = 5; static int hidden; const char words[] = \"x\";\n\
+    let source = "int counter = 5; static volatile int hidden; const char words[] = \"x\";\n\
                   int init_module(void) { note(KEY, (long)init_module); hidden = counter; return 0; }\nvoid cleanup_module(void) {}";
     world.compile("hello", source);
     let map = world.run("insmod -m hello.o").ok();
@@ -234,7 +234,7 @@ fn compressed_modules_load() {
 fn modules_for_other_machines_are_refused() {
     let world = World::new();
     let (source, object) = (world.path("m.s"), world.path("m.o"));
-    std::fs::write(&source, ".globl init_module, cleanup_module\ninit_module: ret\ncleanup_module: ret\n").unwrap();
+    std::fs::write(&source, ".globl init_module, cleanup_module\ninit_module: xor %eax, %eax\nret\ncleanup_module: ret\n").unwrap();
     let run = |flag: &str| {
         let done = std::process::Command::new("as").args([flag, "-o", &text(&object), &text(&source)]).status().unwrap();
         assert!(done.success());

@@ -51,12 +51,12 @@ fn declared_parameters_of_every_kind() {
     world.compile("m", MODULE);
     let arguments = [
         "number=-5",
-        "numbers=10,0x1f,,010",
+        "numbers=10,0x1f,3,010",
         "few=8,9",
         "small=-3",
         "byte=255",
         "large=-4000000000",
-        "text=hello,world",
+        "text=\"hello,world\"",
         "array=wide",
         "texts=one,two",
         "modern=-1",
