@@ -64,7 +64,6 @@ fn declared_parameters_of_every_kind() {
         "word=w",
         "flag=y",
         "half=65535",
-        "ignored",
     ];
     let done = Outcome::of(world.command("insmod").arg("m.o").args(arguments));
     assert_eq!(done.status, Some(0), "{done:?}");
