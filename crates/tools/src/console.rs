@@ -73,6 +73,11 @@ impl Console {
         self.verbosity = verbosity;
     }
 
+    /// A message of why the command cannot go on at all.
+    pub fn fatal(&mut self, text: impl Display) {
+        self.message(Severity::Fatal, &text);
+    }
+
     /// A message of why the command fails.
     pub fn error(&mut self, text: impl Display) {
         self.message(Severity::Error, &text);
@@ -122,6 +127,7 @@ impl Severity {
     /// The level word of a message.
     fn word(self) -> &'static str {
         match self {
+            Self::Fatal => "FATAL",
             Self::Error => "ERROR",
             Self::Warning => "WARNING",
             Self::Info => "INFO",
@@ -131,7 +137,7 @@ impl Severity {
     /// The escape sequence that begins its colour.
     fn colour(self) -> &'static str {
         match self {
-            Self::Error => "\x1b[1;31m",
+            Self::Fatal | Self::Error => "\x1b[1;31m",
             Self::Warning => "\x1b[1;33m",
             Self::Info => "\x1b[1;36m",
         }

@@ -7,6 +7,7 @@
 
 mod applet;
 mod console;
+mod depmod;
 pub mod descriptors;
 mod insmod;
 mod kdstat;
@@ -14,6 +15,7 @@ mod ksyms;
 mod lsmod;
 mod manual;
 mod modpost;
+mod modprobe;
 mod multicall;
 mod rmmod;
 mod syslog;

@@ -14,6 +14,8 @@ const DAEMON: u8 = 3 << 3;
 /// How serious a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Severity {
+    /// `LOG_CRIT`.
+    Fatal,
     /// `LOG_ERR`.
     Error,
     /// `LOG_WARNING`.
@@ -26,6 +28,7 @@ impl Severity {
     /// The number of `syslog(3)`.
     const fn number(self) -> u8 {
         match self {
+            Self::Fatal => 2,
             Self::Error => 3,
             Self::Warning => 4,
             Self::Info => 6,

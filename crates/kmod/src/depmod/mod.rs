@@ -10,6 +10,7 @@
 
 mod cache;
 mod check;
+mod current;
 mod find;
 mod graph;
 mod names;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use check::{Finding, check};
+pub use current::is_current;
 pub use notice::{Level, Notice};
 pub use output::{FILES, Output};
 pub use symvers::KernelSymbols;

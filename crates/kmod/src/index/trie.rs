@@ -71,6 +71,12 @@ impl Trie {
         Self::new(Bytes::Heap(bytes))
     }
 
+    /// An index without entries.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { bytes: Bytes::Heap(Vec::new()), root: 0 }
+    }
+
     fn new(bytes: Bytes) -> Result<Self> {
         let mut trie = Self { bytes, root: 0 };
         let header = |at| trie.number(at).ok_or_else(|| trie.truncated(Part::IndexHeader, 0));

@@ -38,6 +38,9 @@ pub fn write(elf: &[u8]) -> Result<Vec<u8>> {
     writer.file(&text_relocations, &data_relocations)
 }
 
+/// The largest section that is converted, in bytes: zeroed constants have a size without bytes to bound it.
+const LARGEST: u64 = 256 << 20;
+
 /// A segment of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Segment {
@@ -91,6 +94,9 @@ impl<'o> Writer<'o> {
             let Some(segment) = segment(section.class).filter(|_| !section.discarded) else { continue };
             if section.align > ALIGN {
                 return Err(Error::AlignmentAbovePage { name: section.name.into(), align: section.align, page: ALIGN });
+            }
+            if section.size > LARGEST {
+                return Err(Error::TooLarge { size: section.size, limit: LARGEST });
             }
             let start = match segment {
                 Segment::Text => append(&mut self.text, section),
