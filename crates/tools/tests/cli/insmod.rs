@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::world::{HELLO, Outcome, World, text};
+use crate::world::{HELLO, Outcome, World, bare, text};
 
 const BASE: &str = "int base_value(void) { return 42; }\nEXPORT(base_value);\n";
 const USER: &str =
@@ -257,4 +257,17 @@ fn the_system_log_takes_the_messages_where_there_is_one() {
     } else {
         assert!(done.stderr.contains("nosuch.o"), "{done:?}");
     }
+}
+
+/// Nothing here reaches the machine's kernel with a module: the files are not there, or the options are refused before.
+#[test]
+fn on_linux_the_words_are_those_of_kmod_and_classic_options_are_refused() {
+    let refused = Outcome::of(bare("insmod").arg("/nonexistent/x.ko")).fails();
+    assert_eq!(refused, "insmod: ERROR: could not load module /nonexistent/x.ko: No such file or directory\n");
+    assert_eq!(Outcome::of(&mut bare("insmod")).fails(), "insmod: ERROR: missing filename.\n");
+    for option in ["-k", "-m", "-x", "-n", "-p"] {
+        let refused = Outcome::of(bare("insmod").args([option, "/nonexistent/x.ko"])).fails();
+        assert!(refused.contains(&format!("{option} works on a hosted kernel only")), "{refused}");
+    }
+    assert!(Outcome::of(bare("insmod").args(["-L", "/nonexistent/x.ko"])).fails().contains("No such file"));
 }

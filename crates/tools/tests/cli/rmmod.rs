@@ -76,3 +76,13 @@ fn no_name_is_an_error_except_for_the_idle_pass() {
     world.run("rmmod -a").ok();
     world.run("rmmod --all").ok();
 }
+
+/// Nothing here touches the machine's modules: what is asked for is not there, or only shown.
+#[test]
+fn on_linux_the_words_are_those_of_kmod() {
+    let bare = crate::world::bare;
+    let refused = Outcome::of(bare("rmmod").arg("no-such-module")).fails();
+    assert_eq!(refused, "rmmod: ERROR: Module no_such_module is not currently loaded\n");
+    assert!(Outcome::of(bare("rmmod").arg("-a")).fails().contains("autoclean"));
+    assert_eq!(Outcome::of(&mut bare("rmmod")).fails(), "rmmod: ERROR: missing module name.\n");
+}
