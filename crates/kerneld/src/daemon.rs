@@ -246,7 +246,7 @@ impl Daemon {
                     let command = self.programs.command(&run, trigger);
                     let program = command.get_program().to_owned();
                     match self.children.start(job, command, output) {
-                        Ok(pid) => self.engine.started(job, pid),
+                        Ok(pid) => actions.extend(self.engine.started(job, pid)),
                         Err(error) => {
                             self.say(Level::Error, &format!("`{}` cannot be started: {error}", program.display()));
                             actions.extend(self.engine.ended(job, Ended::NotStarted, ""));
