@@ -6,12 +6,14 @@
 
 mod cache;
 mod error;
+mod harness;
 mod recipe;
 mod rust;
 
 use std::path::{Path, PathBuf};
 
 pub use error::Error;
+pub use harness::harness;
 pub use recipe::{Compiler, Recipe};
 
 use crate::World;

@@ -181,7 +181,7 @@ fn find(kind: &str, name: &str) -> Option<Source> {
 }
 
 /// Every header that a module may include.
-fn headers() -> Result<Vec<PathBuf>, Error> {
+pub(super) fn headers() -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     for folder in ["include", "fs/fat", "fs/vfat"] {
         let folder = workspace().join("modules").join(folder);
