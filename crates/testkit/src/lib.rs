@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod compile;
+pub mod debian;
+pub mod guest;
 pub mod modules;
 mod outcome;
 mod programs;
