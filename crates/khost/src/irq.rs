@@ -6,7 +6,9 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::ThreadId;
 
-use uapi::{Errno, ModuleName};
+use uapi::Errno;
+
+use crate::owner::{Owner, UseCount};
 
 /// `NR_IRQS`: lines 0 to 15.
 pub const LINES: usize = 16;
@@ -35,7 +37,7 @@ pub struct Handler {
     /// Shared or not.
     pub sharing: Sharing,
     /// The module that it belongs to.
-    pub owner: Option<ModuleName>,
+    pub owner: Owner,
 }
 
 /// How a handler's run ended.
@@ -115,13 +117,13 @@ impl Interrupts {
     }
 
     /// Takes away all that a module has left on the lines; answers line and device of each.
-    pub fn forget(&self, module: &ModuleName) -> Vec<(usize, String)> {
+    pub fn forget(&self, module: UseCount) -> Vec<(usize, String)> {
         let mut gone = Vec::new();
         for (number, line) in self.lines.iter().enumerate() {
             let mut state = line.state.lock().unwrap_or_else(PoisonError::into_inner);
             let before = gone.len();
             state.handlers.retain(|handler| {
-                let theirs = handler.owner.as_ref() == Some(module);
+                let theirs = handler.owner.use_count == module;
                 if theirs {
                     gone.push((number, handler.device.clone()));
                 }
@@ -196,12 +198,13 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::{Handler, Interrupts, Outcome, Sharing};
+    use crate::owner::{Owner, UseCount};
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::mpsc;
     use uapi::{Errno, ModuleName};
 
     fn handler(cookie: u64, sharing: Sharing) -> Handler {
-        let owner = ModuleName::new("ticker").ok();
+        let owner = Owner { name: ModuleName::new("ticker").unwrap(), use_count: UseCount(7) };
         Handler { address: 0x1000, cookie, device: format!("dev{cookie}"), sharing, owner }
     }
 
@@ -223,7 +226,7 @@ mod tests {
         assert_eq!(ran.load(Ordering::Relaxed), 3);
         assert_eq!(lines.free(3, 1), Ok(()));
         assert_eq!(lines.free(3, 1), Err(Errno::EINVAL));
-        assert_eq!(lines.forget(&ModuleName::new("ticker").unwrap()), [(3, "dev2".to_owned())]);
+        assert_eq!(lines.forget(UseCount(7)), [(3, "dev2".to_owned())]);
         assert_eq!(lines.raise(3, &run), Ok(Vec::new()));
         assert_eq!((ran.load(Ordering::Relaxed), lines.list()[0].raised), (3, 2));
     }

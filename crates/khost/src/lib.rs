@@ -6,5 +6,6 @@ pub mod format;
 pub mod irq;
 pub mod log;
 pub mod memory;
+pub mod owner;
 pub mod route;
 pub mod vfs;

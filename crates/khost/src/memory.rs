@@ -1,15 +1,12 @@
-//! What each module has allocated: `kmalloc` booked on its owner, what it leaves behind found and given back.
+//! Who has allocated what: `kmalloc` is booked on its module, a block buffer on its device; what is left behind is found.
 //!
-//! This is the bookkeeping; the blocks themselves are got and given back by `exports/memory.rs`.
+//! This is the bookkeeping; the blocks themselves are got and given back by `exports/`.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
-/// The address of a module's use count word, which says whose a block is (0: nobody's that is known).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Owner(pub u64);
-
-/// A block of memory that belongs to a module.
+/// A block of memory that belongs to somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
     /// Where it starts.
@@ -31,23 +28,29 @@ pub struct Usage {
     pub allocations: u64,
 }
 
-#[derive(Debug, Default)]
-struct Books {
-    blocks: HashMap<usize, (usize, Owner)>,
-    usage: HashMap<Owner, Usage>,
+#[derive(Debug)]
+struct Books<K> {
+    blocks: HashMap<usize, (usize, K)>,
+    usage: HashMap<K, Usage>,
     total: usize,
 }
 
-/// Most bytes that all modules together may hold.
+/// Most bytes that all owners together may hold.
 pub const MAX_TOTAL: usize = 1 << 30;
 
-/// The books.
-#[derive(Debug, Default)]
-pub struct Accounts {
-    books: Mutex<Books>,
+/// The books; `K` says whose a block is.
+#[derive(Debug)]
+pub struct Accounts<K> {
+    books: Mutex<Books<K>>,
 }
 
-impl Accounts {
+impl<K> Default for Accounts<K> {
+    fn default() -> Self {
+        Self { books: Mutex::new(Books { blocks: HashMap::new(), usage: HashMap::new(), total: 0 }) }
+    }
+}
+
+impl<K: Copy + Eq + Hash + Ord> Accounts<K> {
     /// Whether `size` more bytes may be given out.
     #[must_use]
     pub fn has_room(&self, size: usize) -> bool {
@@ -56,7 +59,7 @@ impl Accounts {
     }
 
     /// Books a new block.
-    pub fn insert(&self, block: Block, owner: Owner) {
+    pub fn insert(&self, block: Block, owner: K) {
         let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
         books.blocks.insert(block.address, (block.size, owner));
         books.total = books.total.saturating_add(block.size);
@@ -79,8 +82,8 @@ impl Accounts {
         Some(Block { address, size })
     }
 
-    /// Closes the account of a module that goes: the blocks that it has not given back.
-    pub fn close(&self, owner: Owner) -> Vec<Block> {
+    /// Closes the account of an owner that goes: the blocks that it has not given back.
+    pub fn close(&self, owner: K) -> Vec<Block> {
         let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
         let mut left: Vec<Block> = books
             .blocks
@@ -97,9 +100,9 @@ impl Accounts {
         left
     }
 
-    /// What each owner holds, in the order of their addresses.
+    /// What each owner holds, in the order of the owners.
     #[must_use]
-    pub fn usage(&self) -> Vec<(Owner, Usage)> {
+    pub fn usage(&self) -> Vec<(K, Usage)> {
         let books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
         let mut usage: Vec<_> = books.usage.iter().map(|(owner, usage)| (*owner, *usage)).collect();
         usage.sort_by_key(|(owner, _)| *owner);
@@ -109,7 +112,8 @@ impl Accounts {
 
 #[cfg(test)]
 mod tests {
-    use super::{Accounts, Block, Owner, Usage};
+    use super::{Accounts, Block, Usage};
+    use crate::owner::UseCount as Owner;
 
     #[test]
     fn what_is_not_given_back_is_found_with_its_owner() {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use uapi::{Errno, ModuleName};
+use uapi::Errno;
 
 use super::Inode;
 use crate::block::DeviceNumber;
+use crate::owner::Owner;
 
 /// What is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,17 @@ pub struct Source {
     pub size: u64,
     /// The text after `-o`.
     pub options: String,
+    /// Whether a device that does not carry the file system is worth a line in the log.
+    pub complaints: Complaints,
+}
+
+/// Whether a file system says why it does not mount a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Complaints {
+    /// It does.
+    Loud,
+    /// It does not: this is a guess (`-t auto`).
+    Silent,
 }
 
 /// Whether more entries are wanted.
@@ -75,7 +87,7 @@ pub trait FileSystemType: Send + Sync {
     fn name(&self) -> &str;
 
     /// The module that offers it, if it is not built in.
-    fn owner(&self) -> Option<&ModuleName>;
+    fn owner(&self) -> Option<&Owner>;
 
     /// Whether it lives on a block device.
     fn needs_device(&self) -> bool;

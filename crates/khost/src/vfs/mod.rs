@@ -11,7 +11,7 @@ mod mount;
 mod path;
 mod registry;
 
-pub use file_system::{Entry, FileSystemType, Fill, Lifetime, Source, Statistics, SuperBlock};
+pub use file_system::{Complaints, Entry, FileSystemType, Fill, Lifetime, Source, Statistics, SuperBlock};
 pub use files::{DirectoryPage, NamedInode};
 pub use inode::{Inode, S_IFDIR, S_IFMT, S_IFREG};
 pub use mount::{MountRecord, MountSpec, Mounts};

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use uapi::{Errno, ModuleName};
+use uapi::Errno;
 
 use super::{Lifetime, SuperBlock, path};
 use crate::block::DeviceNumber;
+use crate::owner::{Owner, UseCount};
 
 /// What is to be mounted where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub(super) struct Mount {
     pub(super) spec: MountSpec,
     pub(super) super_block: Arc<dyn SuperBlock>,
     device: Option<DeviceNumber>,
-    module: Option<ModuleName>,
+    owner: Option<Owner>,
 }
 
 /// A mount point: taken while a mount is on its way, then in use.
@@ -87,10 +88,10 @@ impl Mounts {
         spec: MountSpec,
         super_block: Arc<dyn SuperBlock>,
         device: Option<DeviceNumber>,
-        module: Option<ModuleName>,
+        owner: Option<Owner>,
     ) {
         let spec = MountSpec { point: reservation.point.clone(), ..spec };
-        let mount = Mount { spec, super_block, device, module };
+        let mount = Mount { spec, super_block, device, owner };
         let mut points = self.points.lock().unwrap_or_else(PoisonError::into_inner);
         points.insert(reservation.point.clone(), Slot::Mounted(Arc::new(mount)));
     }
@@ -151,10 +152,10 @@ impl Mounts {
     }
 
     /// A module is gone: its mounts are dead. Answers their mount points.
-    pub fn kill(&self, module: &ModuleName) -> Vec<String> {
+    pub fn kill(&self, module: UseCount) -> Vec<String> {
         let points = self.points.lock().unwrap_or_else(PoisonError::into_inner);
         let theirs = points.values().filter_map(|slot| match slot {
-            Slot::Mounted(mount) if mount.module.as_ref() == Some(module) => Some(mount),
+            Slot::Mounted(mount) if mount.owner.as_ref().is_some_and(|owner| owner.use_count == module) => Some(mount),
             Slot::Mounted(_) | Slot::Taken => None,
         });
         theirs

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use uapi::{Errno, ModuleName};
+use uapi::Errno;
 
 use super::FileSystemType;
+use crate::owner::{Owner, UseCount};
 
 /// How a missing type is asked for: `request_module`, which answers 0 where kerneld's helper succeeded.
 pub type Demand<'a> = &'a dyn Fn(&str) -> i32;
@@ -47,9 +48,10 @@ impl FileSystems {
     }
 
     /// Takes away all that a module has left registered, and answers their names.
-    pub fn forget(&self, module: &ModuleName) -> Vec<String> {
+    pub fn forget(&self, module: UseCount) -> Vec<String> {
         let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
-        let (gone, kept): (Vec<_>, Vec<_>) = types.drain(..).partition(|known| known.owner() == Some(module));
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            types.drain(..).partition(|known| known.owner().is_some_and(|owner| owner.use_count == module));
         *types = kept;
         gone.iter().map(|known| known.name().to_owned()).collect()
     }
@@ -67,9 +69,16 @@ impl FileSystems {
 
     /// The names and their modules, in the order of registration.
     #[must_use]
-    pub fn names(&self) -> Vec<(String, Option<ModuleName>)> {
+    pub fn names(&self) -> Vec<(String, Option<Owner>)> {
         let types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
         types.iter().map(|known| (known.name().to_owned(), known.owner().cloned())).collect()
+    }
+
+    /// The types that live on a device: what `mount -t auto` tries.
+    #[must_use]
+    pub fn on_devices(&self) -> Vec<Arc<dyn FileSystemType>> {
+        let types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
+        types.iter().filter(|known| known.needs_device()).cloned().collect()
     }
 
     fn find(&self, name: &str) -> Option<Arc<dyn FileSystemType>> {

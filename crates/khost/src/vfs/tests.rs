@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use uapi::{Errno, ModuleName};
 
+use crate::owner::{Owner, UseCount};
+
 use super::{
     Entry, FileSystemType, FileSystems, Fill, Inode, Lifetime, MountSpec, Mounts, S_IFDIR, S_IFREG, Source, Statistics, SuperBlock,
 };
@@ -95,11 +97,15 @@ impl SuperBlock for Tree {
     }
 }
 
+fn owner(name: &str) -> Owner {
+    Owner { name: ModuleName::new(name).unwrap(), use_count: UseCount(u64::try_from(name.len()).unwrap()) }
+}
+
 fn mount(mounts: &Mounts, point: &str, tree: &Arc<Tree>, module: Option<&str>) -> Result<(), Errno> {
     let spec = MountSpec { source: "none".into(), kind: "tree".into(), point: point.into(), options: String::new() };
     let reservation = mounts.reserve(point)?;
     let super_block: Arc<dyn SuperBlock> = tree.clone();
-    mounts.insert(&reservation, spec, super_block, None, module.map(|name| ModuleName::new(name).unwrap()));
+    mounts.insert(&reservation, spec, super_block, None, module.map(owner));
     Ok(())
 }
 
@@ -194,7 +200,7 @@ fn a_dead_mount_answers_eio_and_is_not_called_when_it_goes() {
     let (mounts, tree) = (Mounts::default(), Arc::new(tree()));
     mount(&mounts, "/m", &tree, Some("vfat")).unwrap();
     mount(&mounts, "/other", &Arc::new(self::tree()), Some("msdos")).unwrap();
-    assert_eq!(mounts.kill(&ModuleName::new("vfat").unwrap()), ["/m"]);
+    assert_eq!(mounts.kill(UseCount(4)), ["/m"]);
     assert_eq!(mounts.stat("/m/a"), Err(Errno::EIO));
     assert_eq!(mounts.list()[0].lifetime, Lifetime::Dead);
     assert!(mounts.stat("/other/a").is_ok());
@@ -203,14 +209,14 @@ fn a_dead_mount_answers_eio_and_is_not_called_when_it_goes() {
 }
 
 /// A type that mounts the tree.
-struct TreeType(&'static str, Option<ModuleName>);
+struct TreeType(&'static str, Option<Owner>);
 
 impl FileSystemType for TreeType {
     fn name(&self) -> &str {
         self.0
     }
 
-    fn owner(&self) -> Option<&ModuleName> {
+    fn owner(&self) -> Option<&Owner> {
         self.1.as_ref()
     }
 
@@ -231,7 +237,7 @@ fn a_missing_type_is_asked_for_once() {
         move |name: &str| {
             asked.fetch_add(1, Ordering::SeqCst);
             if status == 0 && name == "vfat" {
-                types.register(Arc::new(TreeType("vfat", ModuleName::new("vfat").ok()))).unwrap();
+                types.register(Arc::new(TreeType("vfat", Some(owner("vfat"))))).unwrap();
             }
             status
         }
@@ -249,12 +255,12 @@ fn a_missing_type_is_asked_for_once() {
 
 #[test]
 fn names_of_types_are_unique_and_go_with_their_module() {
-    let (types, vfat) = (FileSystems::default(), ModuleName::new("vfat").unwrap());
-    types.register(Arc::new(TreeType("vfat", Some(vfat.clone())))).unwrap();
+    let types = FileSystems::default();
+    types.register(Arc::new(TreeType("vfat", Some(owner("vfat"))))).unwrap();
     types.register(Arc::new(TreeType("proc", None))).unwrap();
     assert_eq!(types.register(Arc::new(TreeType("vfat", None))), Err(Errno::EBUSY));
     assert_eq!(types.register(Arc::new(TreeType("a b", None))), Err(Errno::EINVAL));
-    assert_eq!(types.forget(&vfat), ["vfat"]);
+    assert_eq!(types.forget(UseCount(4)), ["vfat"]);
     assert_eq!(types.names(), [("proc".to_owned(), None)]);
     assert_eq!(types.unregister("proc"), Ok(()));
     assert_eq!(types.unregister("proc"), Err(Errno::EINVAL));
