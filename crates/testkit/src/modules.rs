@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::Error;
 pub use harness::harness;
-pub use recipe::{Compiler, Recipe};
+pub use recipe::{Compiler, Format, Modpost, Recipe};
 
 use crate::World;
 

@@ -8,43 +8,43 @@ use tempfile::NamedTempFile;
 use testkit::{Outcome, modules};
 
 /// Error numbers that the modules answer.
-pub const EIO: i32 = -5;
-pub const ENOENT: i32 = -2;
-pub const EINVAL: i32 = -22;
+pub(crate) const EIO: i32 = -5;
+pub(crate) const ENOENT: i32 = -2;
+pub(crate) const EINVAL: i32 = -22;
 
 /// Seconds until a run counts as an endless loop.
 const PATIENCE: &str = "120";
 
 /// What the harness says of a file or directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    pub mode: u32,
-    pub size: u64,
-    pub mtime: i64,
+pub(crate) struct Entry {
+    pub(crate) mode: u32,
+    pub(crate) size: u64,
+    pub(crate) mtime: i64,
     /// CRC-32 of the content; `None` for a directory.
-    pub crc: Option<u32>,
+    pub(crate) crc: Option<u32>,
     /// 0, or a negative error number.
-    pub error: i32,
+    pub(crate) error: i32,
 }
 
-pub type Tree = BTreeMap<String, Entry>;
+pub(crate) type Tree = BTreeMap<String, Entry>;
 
 /// Answers of `statfs`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct StatFs {
-    pub block_size: u64,
-    pub blocks: u64,
-    pub free: u64,
-    pub name_length: u64,
+pub(crate) struct StatFs {
+    pub(crate) block_size: u64,
+    pub(crate) blocks: u64,
+    pub(crate) free: u64,
+    pub(crate) name_length: u64,
 }
 
 /// An image in a file.
-pub struct Disk {
+pub(crate) struct Disk {
     file: NamedTempFile,
 }
 
 impl Disk {
-    pub fn new(bytes: &[u8]) -> Self {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
         let mut file = NamedTempFile::new().expect("a file");
         file.write_all(bytes).expect("an image");
         Self { file }
@@ -57,7 +57,7 @@ impl Disk {
     }
 
     /// Everything on it by its path, or the mount's error.
-    pub fn try_tree(&self, kind: &str, options: &str) -> Result<Tree, i32> {
+    pub(crate) fn try_tree(&self, kind: &str, options: &str) -> Result<Tree, i32> {
         let outcome = self.run(&[kind, options, "tree"]);
         if let (Some(1), Some(error)) = (outcome.code, outcome.stdout.strip_prefix("mount\t")) {
             return Err(error.trim().parse().expect("an error number"));
@@ -66,12 +66,12 @@ impl Disk {
     }
 
     #[track_caller]
-    pub fn tree(&self, kind: &str) -> Tree {
+    pub(crate) fn tree(&self, kind: &str) -> Tree {
         self.try_tree(kind, "").expect("it mounts")
     }
 
     /// Inode number and mode of a path, or the error.
-    pub fn stat(&self, kind: &str, path: &str) -> Result<(u64, u32), i32> {
+    pub(crate) fn stat(&self, kind: &str, path: &str) -> Result<(u64, u32), i32> {
         let text = self.run(&[kind, "", "stat", path]).ok().stdout;
         let fields: Vec<&str> = text.trim_end().rsplit('\t').collect();
         match fields[1] {
@@ -80,19 +80,19 @@ impl Disk {
         }
     }
 
-    pub fn statfs(&self, kind: &str) -> StatFs {
+    pub(crate) fn statfs(&self, kind: &str) -> StatFs {
         let text = self.run(&[kind, "", "statfs"]).ok().stdout;
         let numbers: Vec<u64> = text.trim().split('\t').map(|word| word.parse().expect("a number")).collect();
         StatFs { block_size: numbers[0], blocks: numbers[1], free: numbers[2], name_length: numbers[3] }
     }
 
     /// Four threads at once read `frag1.bin`.
-    pub fn threads(&self) {
+    pub(crate) fn threads(&self) {
         assert_eq!(self.run(&["vfat", "", "threads"]).ok().stdout, "4 threads agree\n");
     }
 
     /// Reads damaged copies; answers how many of them could be mounted, and how many reads failed.
-    pub fn fuzz(&self, seed: u64, rounds: u64) -> (u64, u64) {
+    pub(crate) fn fuzz(&self, seed: u64, rounds: u64) -> (u64, u64) {
         let text = self.run(&["-", &seed.to_string(), "fuzz", &rounds.to_string()]).ok().stdout;
         let numbers: Vec<u64> = text.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect();
         assert_eq!(numbers[0], rounds, "{text}");

@@ -8,7 +8,7 @@ use std::process::Command;
 use fatfs::{FatType, FileSystem, FormatVolumeOptions, FsOptions};
 use testkit::Outcome;
 
-pub const ALL: [FatType; 3] = [FatType::Fat12, FatType::Fat16, FatType::Fat32];
+pub(crate) const ALL: [FatType; 3] = [FatType::Fat12, FatType::Fat16, FatType::Fat32];
 
 /// Bytes of an image with clusters of one sector that is just large enough for its type.
 fn size(kind: FatType) -> usize {
@@ -20,7 +20,7 @@ fn size(kind: FatType) -> usize {
 }
 
 /// An image that mkfs.vfat made and mcopy filled with what is in a folder.
-pub fn by_tools(kind: FatType, source: &Path) -> Vec<u8> {
+pub(crate) fn by_tools(kind: FatType, source: &Path) -> Vec<u8> {
     let width = match kind {
         FatType::Fat12 => "12",
         FatType::Fat16 => "16",
@@ -44,10 +44,10 @@ pub fn by_tools(kind: FatType, source: &Path) -> Vec<u8> {
     std::fs::read(file.path()).expect("the image")
 }
 
-pub type Volume<'a> = FileSystem<Cursor<&'a mut Vec<u8>>>;
+pub(crate) type Volume<'a> = FileSystem<Cursor<&'a mut Vec<u8>>>;
 
 /// An empty image by the crate.
-pub fn empty(kind: FatType) -> Vec<u8> {
+pub(crate) fn empty(kind: FatType) -> Vec<u8> {
     let mut bytes = vec![0; size(kind)];
     let options = FormatVolumeOptions::new().fat_type(kind).bytes_per_cluster(512).volume_label(*b"A LABEL    ");
     fatfs::format_volume(Cursor::new(&mut bytes), options).expect("it can be formatted");
@@ -55,33 +55,33 @@ pub fn empty(kind: FatType) -> Vec<u8> {
 }
 
 /// Changes an image by the crate.
-pub fn edit(bytes: &mut Vec<u8>, change: impl FnOnce(&Volume<'_>)) {
+pub(crate) fn edit(bytes: &mut Vec<u8>, change: impl FnOnce(&Volume<'_>)) {
     let volume = FileSystem::new(Cursor::new(bytes), FsOptions::new()).expect("it can be opened");
     change(&volume);
     volume.unmount().expect("it can be closed");
 }
 
 /// Writes a file by the crate.
-pub fn write(volume: &Volume<'_>, path: &str, content: &[u8]) {
+pub(crate) fn write(volume: &Volume<'_>, path: &str, content: &[u8]) {
     volume.root_dir().create_file(path).and_then(|mut file| file.write_all(content)).expect("it can be written");
 }
 
 /// The bytes that `harness threads` expects in `frag1.bin`.
-pub fn pattern(length: usize) -> Vec<u8> {
+pub(crate) fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at * 7 + 1) as u8).collect()
 }
 
 /// Where the parts of an image are; for changing them behind everybody's back.
-pub struct Parts {
+pub(crate) struct Parts {
     kind: FatType,
     cluster_size: usize,
-    pub fat: Range<usize>,
-    pub root: usize,
+    pub(crate) fat: Range<usize>,
+    pub(crate) root: usize,
     data: usize,
 }
 
 impl Parts {
-    pub fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         let word = |at: usize| usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
         let long = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes")) as usize;
         let sector = word(11);
@@ -102,12 +102,12 @@ impl Parts {
     }
 
     /// Where a cluster begins.
-    pub fn cluster(&self, number: usize) -> usize {
+    pub(crate) fn cluster(&self, number: usize) -> usize {
         self.data + (number - 2) * self.cluster_size
     }
 
     /// Sets the link of a cluster in the first FAT.
-    pub fn link(&self, bytes: &mut [u8], cluster: usize, to: u32) {
+    pub(crate) fn link(&self, bytes: &mut [u8], cluster: usize, to: u32) {
         let fat = &mut bytes[self.fat.clone()];
         match self.kind {
             FatType::Fat12 => {
@@ -123,19 +123,19 @@ impl Parts {
     }
 
     /// The 8.3 slot of that name (as it stands on disk, eleven bytes) in the directory that begins here.
-    pub fn slot(&self, bytes: &[u8], directory: usize, name: &[u8; 11]) -> usize {
+    pub(crate) fn slot(&self, bytes: &[u8], directory: usize, name: &[u8; 11]) -> usize {
         let found = bytes[directory..].chunks_exact(32).position(|slot| slot.starts_with(name));
         directory + 32 * found.unwrap_or_else(|| panic!("no slot for `{}`", String::from_utf8_lossy(name)))
     }
 
     /// The first cluster that a slot says.
-    pub fn first(&self, bytes: &[u8], slot: usize) -> usize {
+    pub(crate) fn first(&self, bytes: &[u8], slot: usize) -> usize {
         let word = |at: usize| usize::from(u16::from_le_bytes([bytes[slot + at], bytes[slot + at + 1]]));
         word(26) | if self.kind == FatType::Fat32 { word(20) << 16 } else { 0 }
     }
 
     /// Makes a slot say another first cluster.
-    pub fn set_first(&self, bytes: &mut [u8], slot: usize, cluster: usize) {
+    pub(crate) fn set_first(&self, bytes: &mut [u8], slot: usize, cluster: usize) {
         bytes[slot + 26..slot + 28].copy_from_slice(&(cluster as u16).to_le_bytes());
         bytes[slot + 20..slot + 22].copy_from_slice(&((cluster >> 16) as u16).to_le_bytes());
     }
