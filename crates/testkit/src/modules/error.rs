@@ -36,7 +36,7 @@ pub enum Error {
         /// The module.
         name: String,
         /// Why.
-        error: modlink::Error,
+        error: Box<modlink::Error>,
     },
 }
 

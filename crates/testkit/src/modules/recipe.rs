@@ -226,7 +226,7 @@ impl Recipe {
 
     fn to_aout(&self, object: &Path) -> Result<PathBuf, Error> {
         let elf = std::fs::read(object).map_err(Error::file(object))?;
-        let aout = modlink::aout::write(&elf).map_err(|error| Error::Aout { name: self.name.clone(), error })?;
+        let aout = modlink::aout::write(&elf).map_err(|error| Error::Aout { name: self.name.clone(), error: Box::new(error) })?;
         store(&self.file_name(), &aout)
     }
 }
@@ -237,7 +237,7 @@ impl Modpost {
         let output = folder.path().join(name);
         let mut command = Command::new(Programs::built().path("modutils"));
         command.arg("modpost").arg("-o").arg(&output);
-        for release in &self.release {
+        if let Some(release) = &self.release {
             command.arg("--release").arg(release);
         }
         for file in &self.symvers {
