@@ -150,6 +150,11 @@ pub enum Error {
         /// The module.
         module: String,
     },
+    /// A line of the kernel's module list makes no sense.
+    BadModuleList {
+        /// The line.
+        line: String,
+    },
     /// The kernel refused a request.
     Refused {
         /// The module.
@@ -317,6 +322,7 @@ impl fmt::Display for Error {
             Self::Builtin { module } => write!(f, "module `{module}` is built into the kernel"),
             Self::NotLoaded { module } => write!(f, "module `{module}` is not loaded"),
             Self::AlreadyLoaded { module } => write!(f, "module `{module}` is already in the kernel"),
+            Self::BadModuleList { line } => write!(f, "line `{}` of the module list makes no sense", line.escape_debug()),
             Self::Refused { module, errno } => {
                 write!(f, "the kernel refused module `{module}`: {}", io::Error::from_raw_os_error(*errno))
             }

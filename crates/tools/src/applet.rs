@@ -39,6 +39,7 @@ fn run_parsed<R: Run>(matches: &ArgMatches, console: &mut Console) -> Outcome {
 /// All commands, in the order of the help text.
 pub const APPLETS: &[Applet] = &[
     of::<crate::insmod::Insmod>("insmod"),
+    of::<crate::modprobe::Modprobe>("modprobe"),
     of::<crate::depmod::Depmod>("depmod"),
     of::<crate::rmmod::Rmmod>("rmmod"),
     of::<crate::lsmod::Lsmod>("lsmod"),

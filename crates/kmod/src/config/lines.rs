@@ -54,11 +54,13 @@ pub(super) fn logical(text: &str) -> impl Iterator<Item = (u32, String)> {
 
 /// Splits off the first word; the rest begins with its first character that is not blank.
 pub(super) fn word(line: &str) -> Option<(&str, &str)> {
-    let blank = [' ', '\t'];
-    let line = line.trim_start_matches(blank);
-    if line.is_empty() {
-        return None;
-    }
-    let (word, rest) = line.split_once(blank).unwrap_or((line, ""));
-    Some((word, rest.trim_start_matches(blank)))
+    word_and_text(line).map(|(word, text)| (word, text.trim_start_matches(BLANKS)))
 }
+
+/// Splits off the first word and one blank behind it: further blanks belong to the text.
+pub(super) fn word_and_text(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim_start_matches(BLANKS);
+    if line.is_empty() { None } else { Some(line.split_once(BLANKS).unwrap_or((line, ""))) }
+}
+
+const BLANKS: [char; 2] = [' ', '\t'];

@@ -159,8 +159,8 @@ impl Config {
         let subject = || lines::word(rest).ok_or(LineFault::Incomplete);
         // A rule about a module and a text, which must be there.
         let with_text = || -> std::result::Result<_, LineFault> {
-            let (module, text) = subject()?;
-            if text.is_empty() {
+            let (module, text) = lines::word_and_text(rest).ok_or(LineFault::Incomplete)?;
+            if text.trim().is_empty() {
                 return Err(LineFault::Incomplete);
             }
             rule(module, text.replace('\t', " "), place, origin)

@@ -1,8 +1,10 @@
 //! The system calls that need `unsafe`, and nothing else.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 
 /// Maps a file for reading.
@@ -44,4 +46,33 @@ impl Drop for SignalsHeld {
         // SAFETY: `before` is the initialised set of `hold`; a null pointer means that the old set is not wanted.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, std::ptr::null_mut()) };
     }
+}
+
+/// The answer of a system call as a result.
+fn answer(code: libc::c_long) -> io::Result<()> {
+    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `finit_module(2)`.
+pub(super) fn finit_module(file: BorrowedFd<'_>, parameters: &str, flags: libc::c_int) -> io::Result<()> {
+    let parameters = CString::new(parameters)?;
+    // SAFETY: the descriptor is open for the length of the call, and `parameters` is a text that ends with NUL; the kernel reads both.
+    let code = unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), parameters.as_ptr(), flags) };
+    answer(code)
+}
+
+/// `init_module(2)`.
+pub(super) fn init_module(image: &[u8], parameters: &str) -> io::Result<()> {
+    let parameters = CString::new(parameters)?;
+    // SAFETY: `image` is valid for its length and `parameters` ends with NUL; the kernel reads both and keeps neither.
+    let code = unsafe { libc::syscall(libc::SYS_init_module, image.as_ptr(), image.len(), parameters.as_ptr()) };
+    answer(code)
+}
+
+/// `delete_module(2)`.
+pub(super) fn delete_module(name: &str, flags: libc::c_int) -> io::Result<()> {
+    let name = CString::new(name)?;
+    // SAFETY: `name` is a text that ends with NUL, which the kernel only reads.
+    let code = unsafe { libc::syscall(libc::SYS_delete_module, name.as_ptr(), flags) };
+    answer(code)
 }

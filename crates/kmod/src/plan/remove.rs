@@ -6,7 +6,7 @@ use super::{Action, Plan, Step, Why};
 use crate::config::{Config, Rule};
 use crate::index::softdep::Softdep;
 use crate::kernel::Loaded;
-use crate::lookup::{Match, Via, lookup};
+use crate::lookup::{Match, lookup};
 use crate::tree::Tree;
 use crate::{Error, Result, name};
 
@@ -136,9 +136,4 @@ impl Planner<'_> {
 enum Side {
     Pre,
     Post,
-}
-
-/// A module that is loaded under this name but that no index knows: one that was loaded from a file.
-pub(crate) fn loaded_match(word: &str) -> Match {
-    Match { module: name::from_word(word), alias: None, via: Via::Name }
 }
