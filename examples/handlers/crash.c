@@ -4,7 +4,7 @@
 
 long handle(const char *request, size_t length, char *reply, size_t room)
 {
-	char *volatile nowhere = NULL;
+	volatile char *volatile nowhere = NULL;
 
 	(void)reply;
 	(void)room;

@@ -31,14 +31,16 @@ pub fn harness() -> Result<PathBuf, Error> {
     let folder = workspace().join("modules");
     let tests = folder.join("tests/harness");
     let mut units: Vec<(Option<&str>, PathBuf)> = Vec::new();
+    let mut shared = headers(Some(&tests))?;
     for name in MODULES {
         let place = folder.join("fs").join(name);
+        shared.extend(files_of(&place, "h").map_err(Error::file(&place))?);
         units.extend(files_of(&place, "c").map_err(Error::file(&place))?.into_iter().map(|file| (Some(*name), file)));
     }
     units.extend(files_of(&tests, "c").map_err(Error::file(&tests))?.into_iter().map(|file| (None, file)));
     let mut key = Key::default();
-    key.word(("harness", FLAGS)).program("gcc")?.file(&tests.join("harness.h"))?;
-    for file in units.iter().map(|(_, file)| file).chain(&headers()?) {
+    key.word(("harness", FLAGS)).program("gcc")?;
+    for file in units.iter().map(|(_, file)| file).chain(&shared) {
         key.file(file)?;
     }
     key.cached("harness", |work| {

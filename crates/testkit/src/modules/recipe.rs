@@ -95,6 +95,13 @@ impl Recipe {
         }
     }
 
+    /// A C file that lies elsewhere, of the kind `misc`.
+    #[must_use]
+    pub fn file(path: &Path) -> Self {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Self { source: Source::C(vec![path.to_owned()]), kind: "misc", ..Self::sample(&name) }
+    }
+
     /// By this compiler.
     #[must_use]
     pub fn compiler(mut self, compiler: Compiler) -> Self {
@@ -199,7 +206,8 @@ impl Recipe {
         let compiler = self.compiler.program();
         let mut key = Key::default();
         key.word((&self.name, self.arguments())).program(compiler)?.program("ld")?;
-        for file in files.iter().chain(&headers()?) {
+        let own = files.first().and_then(|file| file.parent());
+        for file in files.iter().chain(&headers(own)?) {
             key.file(file)?;
         }
         key.cached(&self.file_name(), |folder| {
@@ -269,12 +277,12 @@ fn find(kind: &str, name: &str) -> Option<Source> {
     (!files.is_empty()).then_some(Source::C(files))
 }
 
-/// Every header that a module may include.
-pub(super) fn headers() -> Result<Vec<PathBuf>, Error> {
+/// Every header that a module may include: the shared ones, and those in its own folder.
+pub(super) fn headers(own: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
+    let shared = ["include", "fs/fat"].map(|folder| workspace().join("modules").join(folder));
     let mut found = Vec::new();
-    for folder in ["include", "fs/fat", "fs/vfat"] {
-        let folder = workspace().join("modules").join(folder);
-        found.extend(files_of(&folder, "h").map_err(Error::file(&folder))?);
+    for folder in shared.iter().map(PathBuf::as_path).chain(own) {
+        found.extend(files_of(folder, "h").map_err(Error::file(folder))?);
     }
     Ok(found)
 }
