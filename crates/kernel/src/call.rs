@@ -179,7 +179,7 @@ mod guarded {
         /// Leaves it for the next call of this thread.
         fn put(self) {
             // At the end of a thread there is no pool any more, and the stack is unmapped here.
-            drop(POOL.try_with(move |pool| pool.borrow_mut().push(self)));
+            let _ = POOL.try_with(move |pool| pool.borrow_mut().push(self));
         }
 
         fn record(&self) -> *mut Record {
@@ -199,7 +199,7 @@ mod guarded {
         fn drop(&mut self) {
             // SAFETY: the mapping was made by `new`, and no call runs on it: `call` gives it up only when it is over.
             // Where it cannot be unmapped it stays, unused.
-            drop(unsafe { rustix::mm::munmap(self.start.cast(), TOTAL) });
+            let _ = unsafe { rustix::mm::munmap(self.start.cast(), TOTAL) };
         }
     }
 

@@ -291,7 +291,9 @@ impl Error {
             Self::NotFound { .. } => Errno::ENOENT,
             Self::Layout { errno, .. } | Self::Request { errno, .. } => *errno,
             Self::MemoryLimit { .. } | Self::ArenaFull { .. } | Self::ModuleLimit { .. } | Self::HalfMadeLimit { .. } => Errno::ENOMEM,
-            Self::State { .. } | Self::StillMapped { .. } | Self::InitFailed { .. } | Self::Trapped { .. } | Self::InUse { .. } => Errno::EBUSY,
+            Self::State { .. } | Self::StillMapped { .. } | Self::InitFailed { .. } | Self::Trapped { .. } | Self::InUse { .. } => {
+                Errno::EBUSY
+            }
             Self::Routine { .. }
             | Self::Table { .. }
             | Self::EhFrame { .. }
@@ -384,4 +386,3 @@ pub(crate) fn shown(text: &str) -> String {
     let end = text.char_indices().nth(uapi::MAX_MODULE_NAME + 1).map_or(text.len(), |(at, _)| at);
     text.get(..end).unwrap_or_default().to_owned()
 }
-

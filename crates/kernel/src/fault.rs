@@ -8,12 +8,12 @@ use crate::list::ModuleList;
 use crate::module::Module;
 
 /// Names of the registers in the order of [`Registers`].
-const REGISTER_NAMES: [&str; 18] = [
-    "rip", "rsp", "eflags", "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-];
+const REGISTER_NAMES: [&str; 18] =
+    ["rip", "rsp", "eflags", "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
 
 /// General registers of x86-64 at the moment of a fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
 pub struct Registers(pub(crate) [u64; 18]);
 
 impl Registers {

@@ -196,7 +196,10 @@ impl Kernel {
             let (image, mut registration) = (module.image.take(), std::mem::take(&mut module.registration));
             match fate {
                 Fate::Freed => registration.undo(),
-                Fate::Abandoned => drop(image.map(crate::memory::Image::abandon)),
+                Fate::Abandoned => {
+                    std::mem::forget(registration);
+                    image.into_iter().for_each(crate::memory::Image::abandon);
+                }
             }
         }
     }

@@ -72,11 +72,6 @@ impl ModuleList {
         self.newest_first().find(|module| module.state != State::Deleted && module.name.as_str() == name)
     }
 
-    /// The same, to be changed.
-    pub(crate) fn find_mut(&mut self, name: &str) -> Option<&mut Module> {
-        self.entries.iter_mut().rev().find(|module| module.state != State::Deleted && module.name.as_str() == name)
-    }
-
     /// The entry with this identity.
     pub(crate) fn get(&self, id: ModuleId) -> Option<&Module> {
         self.entries.iter().find(|module| module.id == id)
@@ -144,9 +139,8 @@ impl ModuleList {
     /// The free pass (`free_modules` of Linux 2.0): takes out every deleted entry whose use count word is 0 and that nothing
     /// refers to. The others stay as zombies until a later pass.
     pub(crate) fn take_free(&mut self) -> Vec<Module> {
-        let free = |module: &&Module| {
-            module.state == State::Deleted && module.word() == 0 && module.referrers.is_empty() && module.calls == 0
-        };
+        let free =
+            |module: &&Module| module.state == State::Deleted && module.word() == 0 && module.referrers.is_empty() && module.calls == 0;
         let ids: Vec<ModuleId> = self.newest_first().filter(free).map(|module| module.id).collect();
         ids.into_iter().filter_map(|id| self.remove(id)).collect()
     }

@@ -374,8 +374,10 @@ fn sync_cores() {
     static REGISTER: Once = Once::new();
     // Where the kernel has no membarrier, the system calls between unmap and map have serialized this core, and the others
     // interrupt for the unmapping (TLB shootdown), which serializes them too.
-    REGISTER.call_once(|| drop(membarrier(MembarrierCommand::RegisterPrivateExpeditedSyncCore)));
-    drop(membarrier(MembarrierCommand::PrivateExpeditedSyncCore));
+    REGISTER.call_once(|| {
+        let _ = membarrier(MembarrierCommand::RegisterPrivateExpeditedSyncCore);
+    });
+    let _ = membarrier(MembarrierCommand::PrivateExpeditedSyncCore);
 }
 
 /// Does an address lie in a reservation for modules? May be asked in a signal handler.

@@ -1,9 +1,9 @@
 //! A module as the kernel knows it (`struct module` of Linux 2.0).
 
 use std::ops::Range;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use uapi::{AUTOCLEAN, Arena, KernelSym, MemoryLayout, ModuleName, ModuleState, Part, Routines, USERS_MASK, VISITED};
+use uapi::{AUTOCLEAN, KernelSym, MemoryLayout, ModuleName, ModuleState, Part, Routines, USERS_MASK, VISITED};
 
 use crate::gdb::Registration;
 use crate::memory::Image;
@@ -79,7 +79,6 @@ pub(crate) struct Module {
     pub(crate) name: ModuleName,
     pub(crate) state: State,
     pub(crate) layout: MemoryLayout,
-    pub(crate) arena: Arena,
     pub(crate) base: u64,
     /// Away while `init_module` maps it.
     pub(crate) image: Option<Image>,
@@ -129,9 +128,10 @@ impl Module {
     }
 
     /// Changes the use count word.
-    pub(crate) fn change_word(&self, change: impl Fn(&std::sync::atomic::AtomicU64)) {
+    pub(crate) fn change_word(&self, change: impl Fn(&AtomicU64) -> u64) {
         if let Some(word) = self.image.as_ref().and_then(Image::use_count) {
-            change(word);
+            // The value before is of no interest.
+            let _ = change(word);
         }
     }
 

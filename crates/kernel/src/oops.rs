@@ -19,12 +19,20 @@ const TRACE: usize = 32;
 /// Bytes of the stack that handlers run on.
 const ALTERNATE: usize = 64 << 10;
 
+/// Where a stack is mapped.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Bounds {
+    low: u64,
+    top: u64,
+}
+
 /// What a guarded call needs to get back. The trampoline knows the place of the first two fields.
 #[repr(C)]
 pub(crate) struct Record {
     stack_pointer: u64,
     frame_pointer: u64,
-    stack: (u64, u64),
+    stack: Bounds,
     trapped: bool,
     signal: c_int,
     address: u64,
@@ -38,7 +46,7 @@ impl Record {
         Self {
             stack_pointer: 0,
             frame_pointer: 0,
-            stack: (low, top),
+            stack: Bounds { low, top },
             trapped: false,
             signal: 0,
             address: 0,
@@ -50,7 +58,7 @@ impl Record {
     /// What ended the call, if it did not return.
     pub(crate) fn trap(&self) -> Option<Trap> {
         let trace = self.trace.iter().copied().take_while(|address| *address != 0).collect();
-        self.trapped.then(|| Trap { signal: self.signal, address: self.address, registers: self.registers, trace })
+        self.trapped.then_some(Trap { signal: self.signal, address: self.address, registers: self.registers, trace })
     }
 }
 
@@ -117,8 +125,11 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
     let record = unsafe { &mut *record };
     // SAFETY: the kernel hands a valid ucontext to a handler with SA_SIGINFO; nobody else has it.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+    // SAFETY: the kernel hands a valid siginfo to a handler with SA_SIGINFO.
+    let info = unsafe { &*info };
     // SAFETY: fault signals fill in the address.
-    record.address = unsafe { (*info).si_addr() }.expose_provenance() as u64;
+    let address = unsafe { info.si_addr() };
+    record.address = address.expose_provenance() as u64;
     record.signal = signal;
     record.trapped = true;
     record.registers = registers(context);
@@ -148,7 +159,9 @@ fn registers(context: &libc::ucontext_t) -> Registers {
         libc::REG_R14,
         libc::REG_R15,
     ];
-    Registers(order.map(|at| usize::try_from(at).ok().and_then(|at| context.uc_mcontext.gregs.get(at)).map_or(0, |value| value.cast_unsigned())))
+    Registers(
+        order.map(|at| usize::try_from(at).ok().and_then(|at| context.uc_mcontext.gregs.get(at)).map_or(0, |value| value.cast_unsigned())),
+    )
 }
 
 /// Sends the thread to the recovery point, with the record as argument, and with the flags that the psABI asks for at a call.
@@ -171,7 +184,7 @@ fn recover(context: &mut libc::ucontext_t, record: *mut Record) {
 }
 
 /// Words on the stack that point into module memory: return addresses, as the oops of Linux 2.0 found them.
-fn trace(stack_pointer: u64, (low, top): (u64, u64)) -> [u64; TRACE] {
+fn trace(stack_pointer: u64, Bounds { low, top }: Bounds) -> [u64; TRACE] {
     let mut found = [0; TRACE];
     let mut places = found.iter_mut();
     if !(low..top).contains(&stack_pointer) {
@@ -261,6 +274,6 @@ impl Drop for AlternateStack {
             unsafe { libc::sigaltstack(&raw const none, ptr::null_mut()) };
         }
         // SAFETY: mapped by `new`, and no longer the stack of any handler. Where it cannot be unmapped it stays, unused.
-        drop(unsafe { rustix::mm::munmap(self.start, ALTERNATE) });
+        let _ = unsafe { rustix::mm::munmap(self.start, ALTERNATE) };
     }
 }

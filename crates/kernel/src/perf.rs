@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use uapi::{KernelSym, Part};
 
@@ -13,7 +14,7 @@ pub(crate) fn append(name: &str, module: Option<&Module>, symbols: &[KernelSym])
     let Some(module) = module else { return Ok(()) };
     let text = lines(name, module, symbols);
     let path = format!("/tmp/perf-{}.map", std::process::id());
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    let file = std::fs::OpenOptions::new().create(true).append(true).custom_flags(libc::O_NOFOLLOW).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Error::System { step: Step::PerfMap, error })
 }
 

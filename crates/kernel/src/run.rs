@@ -87,10 +87,8 @@ impl Kernel {
         let dead = blamed.filter_map(|(id, errand)| mark_dead(&mut list, id, errand)).collect::<Vec<_>>();
         self.taint_died();
         let doing = doing(errand, module.as_ref().map(uapi::ModuleName::as_str));
-        let mut lines = trap.as_ref().map_or_else(
-            || vec![format!("Oops: a panic while {doing}")],
-            |trap| report(&list, trap, &doing, &self.taint()),
-        );
+        let mut lines =
+            trap.as_ref().map_or_else(|| vec![format!("Oops: a panic while {doing}")], |trap| report(&list, trap, &doing, &self.taint()));
         lines.extend(dead.into_iter().map(|name| format!("`{name}` is dead: it is never run again and stays in memory")));
         let place = place.and_then(|(id, offset)| list.get(id).map(|module| (module.name.clone(), offset)));
         drop(list);

@@ -34,7 +34,6 @@ pub(super) fn create_module(kernel: &Kernel, peer: &Peer, name: &str, layout: Me
         name,
         state: State::Created,
         layout,
-        arena,
         base,
         image: Some(image),
         routines: None,

@@ -66,7 +66,7 @@ fn claim(kernel: &Kernel, name: &str) -> Result<Removal, Error> {
 fn leave(list: &mut crate::list::ModuleList, id: ModuleId) {
     if let Some(module) = list.get_mut(id) {
         module.state = State::Leaving;
-        module.change_word(|word| drop(word.fetch_and(!(AUTOCLEAN | VISITED), Ordering::SeqCst)));
+        module.change_word(|word| word.fetch_and(!(AUTOCLEAN | VISITED), Ordering::SeqCst));
     }
 }
 
@@ -97,7 +97,7 @@ fn autoclean(kernel: &Kernel) {
         let mut list = kernel.list();
         let Some(module) = list.get(id).filter(|module| module.autoclean_candidate()) else { continue };
         if module.visited() {
-            module.change_word(|word| drop(word.fetch_and(!VISITED, Ordering::SeqCst)));
+            module.change_word(|word| word.fetch_and(!VISITED, Ordering::SeqCst));
             continue;
         }
         leave(&mut list, id);

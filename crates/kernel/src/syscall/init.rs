@@ -157,7 +157,7 @@ fn finish(kernel: &Kernel, id: ModuleId, outcome: Result<u64, Fault>) -> Result<
         return Err(module.map_or(Error::NotFound { name: String::new() }, |module| Error::Trapped { fault: Fault::Dead { module } }));
     }
     if let Some(module) = list.get_mut(id) {
-        module.change_word(|word| drop(word.fetch_sub(1, Ordering::SeqCst)));
+        module.change_word(|word| word.fetch_sub(1, Ordering::SeqCst));
         module.state = State::Running;
         module.creator = None;
         if let Some(image) = &mut module.image {
@@ -177,6 +177,6 @@ fn give_up(kernel: &Kernel, id: ModuleId, image: Option<Image>, state: State) ->
     if image.is_some() {
         module.image = image;
     }
-    module.change_word(|word| word.store(0, Ordering::SeqCst));
+    module.change_word(|word| word.swap(0, Ordering::SeqCst));
     Some(module.name.clone())
 }

@@ -35,7 +35,7 @@ impl Kernel {
     }
 
     /// Finds the call.
-    fn serve_call(&self, peer: &Peer, call: Syscall) -> Answer {
+    pub(crate) fn serve_call(&self, peer: &Peer, call: Syscall) -> Answer {
         let plain = |reply: Reply| Ok((reply, None));
         match call {
             Syscall::Uname => plain(Reply::Uname(self.uname())),
@@ -57,7 +57,9 @@ impl Kernel {
                 let (status, text) = self.send_message(mtype, &text, wait, peer.pid())?;
                 plain(Reply::Kerneld { status, text })
             }
-            Syscall::Embedder { request, body } => embedder::embedder(self, peer, &request, &body).and_then(|body| plain(Reply::Embedder(body))),
+            Syscall::Embedder { request, body } => {
+                embedder::embedder(self, peer, &request, &body).and_then(|body| plain(Reply::Embedder(body)))
+            }
         }
     }
 
