@@ -25,6 +25,7 @@ macro_rules! variadic {
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name() -> c_int {
             naked_asm!(
+                ".cfi_startproc",
                 "sub rsp, 88",
                 ".cfi_adjust_cfa_offset 88",
                 "mov [rsp + 32], rdi",
@@ -44,6 +45,7 @@ macro_rules! variadic {
                 "add rsp, 88",
                 ".cfi_adjust_cfa_offset -88",
                 "ret",
+                ".cfi_endproc",
                 body = sym $body,
             )
         }
