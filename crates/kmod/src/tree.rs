@@ -133,7 +133,7 @@ impl Tree {
             let bin = Trie::open(&self.directory.join(format!("{file}.bin")));
             bin.or_else(|error| {
                 self.note(error);
-                self.from_text(file, read)
+                self.read_text(file, read)
             })
             .unwrap_or_else(|error| {
                 self.note(error);
@@ -142,7 +142,7 @@ impl Tree {
         })
     }
 
-    fn from_text(&self, file: &str, read: &ReadText<'_>) -> Result<Trie> {
+    fn read_text(&self, file: &str, read: &ReadText<'_>) -> Result<Trie> {
         let path = self.directory.join(file);
         let text = match fs::read(&path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),

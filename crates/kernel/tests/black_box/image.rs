@@ -32,8 +32,14 @@ pub fn calling(work: impl Fn() -> i32 + Send + Sync + 'static) -> Vec<u8> {
     let number = all.len() as u64;
     all.push(Arc::new(work));
     let address = callback as *const () as u64;
-    [&[0x48, 0x83, 0xec, 8, 0x48, 0xbf][..], &number.to_le_bytes(), &[0x48, 0xb8], &address.to_le_bytes(), &[0xff, 0xd0, 0x48, 0x83, 0xc4, 8, 0xc3]]
-        .concat()
+    [
+        &[0x48, 0x83, 0xec, 8, 0x48, 0xbf][..],
+        &number.to_le_bytes(),
+        &[0x48, 0xb8],
+        &address.to_le_bytes(),
+        &[0xff, 0xd0, 0x48, 0x83, 0xc4, 8, 0xc3],
+    ]
+    .concat()
 }
 
 /// `movabs rax, address`, then `instructions`, then `ret`.
@@ -130,7 +136,8 @@ impl Sample {
 
     /// What `init_module` is told.
     pub fn request(&self, base: u64) -> InitModule {
-        let symbols = self.exports.iter().enumerate().map(|(at, name)| KernelSym { value: base + (4 + at as u64) * STEP, name: name.clone() });
+        let symbols =
+            self.exports.iter().enumerate().map(|(at, name)| KernelSym { value: base + (4 + at as u64) * STEP, name: name.clone() });
         InitModule {
             name: self.name.clone(),
             routines: Routines { init: base, cleanup: base + STEP },

@@ -158,9 +158,8 @@ fn backtraces_cross_module_code() {
     let source = format!("{HEADER}{source}");
     for oops in [Oops::Off, Oops::Diagnose] {
         for unwind in [Unwind::Off, Unwind::Register] {
-            let world = Arc::new(world(|builder| {
-                builder.oops(oops).unwind(unwind).export("look", look as *const () as u64, "void look(void)")
-            }));
+            let world =
+                Arc::new(world(|builder| builder.oops(oops).unwind(unwind).export("look", look as *const () as u64, "void look(void)")));
             let object = compile(&source, &["-fPIC", "-fasynchronous-unwind-tables"]);
             world.kernel.load(&object, &Load::named("deep")).unwrap();
             let entry = world.kernel.get_module_symbol(None, "entry").unwrap();

@@ -31,12 +31,8 @@ fn row_18_kernel_syms_are_newest_first_with_markers() {
 
 #[test]
 fn versioned_kernels_say_so_first() {
-    let kernel = Kernel::builder()
-        .modversions(Modversions::On)
-        .export("foo", 0x10cd30, "int foo")
-        .export_unversioned("plain", 7)
-        .build()
-        .unwrap();
+    let kernel =
+        Kernel::builder().modversions(Modversions::On).export("foo", 0x10cd30, "int foo").export_unversioned("plain", 7).build().unwrap();
     let symbols = kernel.kernel_syms();
     // The checksum of `int foo ` is one of the known values of genksyms 2.
     assert_eq!(names(&symbols), ["#", "Using_Versions", "foo_Ra4b040f0", "plain"]);

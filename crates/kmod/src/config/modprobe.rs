@@ -215,11 +215,11 @@ impl Config {
         by_origin(&self.weakdeps, module)
     }
 
-    /// The options of a module that was asked for by `alias`, joined by blanks; empty if there are none.
+    /// The options of a module that was asked for by `alias`, each with a blank behind it; empty if there are none.
     #[must_use]
     pub fn options_of(&self, module: &str, alias: Option<&str>) -> String {
         let about = |r: &&Rule<String>| r.pattern == module || alias == Some(r.pattern.as_str());
-        self.options.iter().filter(about).map(|r| r.what.as_str()).collect::<Vec<_>>().join(" ")
+        self.options.iter().filter(about).map(|r| format!("{} ", r.what)).collect()
     }
 
     /// The rule that blacklists a module.

@@ -135,7 +135,7 @@ impl Planner<'_> {
             (None, None) => Action::Missing,
         };
         let own = self.config.options_of(&module.module, module.alias.as_deref());
-        let options = if asked { join(&own, &self.request.options) } else { own };
+        let options = if asked { own + &self.request.options } else { own };
         self.plan.steps.push(Step { module: module.module.clone(), action, options, why, required: need == Need::Required });
         Ok(())
     }
@@ -159,9 +159,4 @@ impl Planner<'_> {
     fn leave_out(&mut self, module: &str, why: Why, rule: &'static str, line: &Rule<()>) {
         self.plan.left_out.push(LeftOut { module: module.to_owned(), why, rule, place: line.place.clone() });
     }
-}
-
-/// Two option texts, a blank between them if both say something.
-fn join(first: &str, second: &str) -> String {
-    if first.is_empty() || second.is_empty() { format!("{first}{second}") } else { format!("{first} {second}") }
 }

@@ -6,7 +6,7 @@ mod remove;
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::config::Place;
 use crate::lookup::Via;
@@ -31,7 +31,9 @@ pub struct Step {
     /// What is done.
     #[serde(flatten)]
     pub action: Action,
-    /// Options for the module, from the configuration and, for the module that was asked for, from the caller.
+    /// Options for the module: from the configuration, each with a blank behind it, and, for the module that was asked for, from the
+    /// caller.
+    #[serde(serialize_with = "trimmed")]
     pub options: String,
     /// Why.
     pub why: Why,
@@ -123,6 +125,10 @@ pub struct LeftOut {
     pub rule: &'static str,
     /// Where the rule stands.
     pub place: Place,
+}
+
+fn trimmed<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text.trim())
 }
 
 impl fmt::Display for Why {

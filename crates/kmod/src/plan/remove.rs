@@ -60,6 +60,11 @@ impl Planner<'_> {
                 self.module(&holder, Why::Holder { of: module.to_owned() }, required)?;
             }
         }
+        if let Some(step) = self.plan.steps.iter_mut().find(|s| s.module == module) {
+            // Its last holder would have taken it along.
+            (step.why, step.required) = (why, required);
+            return self.softdeps(module, &softdeps, Side::Pre);
+        }
         if command.is_none() && !self.request.in_use && self.users.get(module).is_some_and(|&n| n > 0) {
             return Err(Error::InUse { module: module.to_owned(), holders: self.holders(module) });
         }
