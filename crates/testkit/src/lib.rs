@@ -2,6 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod compile;
+pub mod debian;
+pub mod guest;
+pub mod modules;
 mod outcome;
 mod programs;
 mod world;

@@ -8,6 +8,9 @@ use std::sync::OnceLock;
 pub(crate) const TOOLS: &[&str] =
     &["modutils", "insmod", "rmmod", "lsmod", "ksyms", "modprobe", "depmod", "modinfo", "kmod", "modpost", "kdstat"];
 
+/// The target that static programs are built for: naming it keeps the flags away from build scripts.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
 /// The workspace that this crate was built from.
 #[must_use]
 pub fn workspace() -> PathBuf {
@@ -48,5 +51,23 @@ impl Programs {
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// The multi-call program as guests and initramfs images carry it: a static release build, without any library.
+    ///
+    /// # Panics
+    /// Where it does not build.
+    #[must_use]
+    pub fn static_modutils() -> PathBuf {
+        static BUILT: OnceLock<PathBuf> = OnceLock::new();
+        let program = BUILT.get_or_init(|| {
+            let target = workspace().join("target/static");
+            let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+            cargo.current_dir(workspace()).args(["build", "--quiet", "--profile", "guest", "-p", "tools", "--bins", "--target", TARGET]);
+            cargo.arg("--target-dir").arg(&target).env("RUSTFLAGS", "-C target-feature=+crt-static");
+            assert!(cargo.status().expect("cargo runs").success(), "the static program does not build");
+            target.join(TARGET).join("guest/modutils")
+        });
+        program.clone()
     }
 }
