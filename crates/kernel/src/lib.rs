@@ -95,7 +95,7 @@ mod syscall;
 
 pub use builder::KernelBuilder;
 pub use channel::KerneldReply;
-pub use error::{Error, Step, TableError};
+pub use error::{Error, Routine, Step, TableError};
 pub use fault::{Fault, Registers, Trap};
 pub use interrupt::InterruptContext;
 pub use kernel::{Fate, Kernel, Unloaded};
