@@ -49,7 +49,6 @@ pub(super) struct Header {
     pub(super) bss: u32,
     pub(super) symbols: u32,
     /// The entry address of a program.
-    pub(super) entry: u32,
     pub(super) text_relocations: u32,
     pub(super) data_relocations: u32,
 }
