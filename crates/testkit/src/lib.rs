@@ -4,6 +4,7 @@
 mod compile;
 pub mod debian;
 pub mod guest;
+pub mod modules;
 mod outcome;
 mod programs;
 mod world;

@@ -63,10 +63,10 @@ impl Programs {
         let program = BUILT.get_or_init(|| {
             let target = workspace().join("target/static");
             let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-            cargo.current_dir(workspace()).args(["build", "--quiet", "--release", "-p", "tools", "--bins", "--target", TARGET]);
+            cargo.current_dir(workspace()).args(["build", "--quiet", "--profile", "guest", "-p", "tools", "--bins", "--target", TARGET]);
             cargo.arg("--target-dir").arg(&target).env("RUSTFLAGS", "-C target-feature=+crt-static");
             assert!(cargo.status().expect("cargo runs").success(), "the static program does not build");
-            target.join(TARGET).join("release/modutils")
+            target.join(TARGET).join("guest/modutils")
         });
         program.clone()
     }
