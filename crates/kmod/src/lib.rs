@@ -5,6 +5,7 @@ pub mod act;
 pub mod config;
 pub mod depmod;
 pub mod error;
+pub mod explain;
 pub mod file;
 pub mod glob;
 pub mod hosted;
