@@ -9,6 +9,7 @@ pub mod file;
 pub mod glob;
 pub mod hosted;
 pub mod index;
+pub mod info;
 pub mod kernel;
 pub mod linux;
 pub mod lookup;
