@@ -53,24 +53,29 @@ pub(crate) fn prepare(arena: Arena) -> Result<Range<u64>, Error> {
     space(arena).map(|space| space.span.clone())
 }
 
+/// How often a gap is looked for anew: another thread may map something into it (its heap grows) between look and take.
+const RESERVE_ATTEMPTS: usize = 16;
+
 /// Finds room and takes it.
 fn reserve(arena: Arena) -> Result<Range<u64>, Error> {
     let sizes: &[u64] = match arena {
         Arena::Near => &NEAR_SIZES,
         Arena::Low => &LOW_SIZES,
     };
-    let text = std::fs::read_to_string("/proc/self/maps").map_err(|error| Error::System { step: Step::ReadMaps, error })?;
-    let maps = arena::parse_maps(&text);
     let anchor = (reserve as fn(Arena) -> Result<Range<u64>, Error>) as usize as u64;
-    for size in sizes {
-        let start = match arena {
-            Arena::Near => arena::near(&maps, anchor, *size),
-            Arena::Low => arena::low(&maps, *size),
-        };
-        if let Some(start) = start
-            && map_nothing(start..start.saturating_add(*size), MapFlags::FIXED_NOREPLACE).is_ok()
-        {
-            return Ok(start..start.saturating_add(*size));
+    for _ in 0..RESERVE_ATTEMPTS {
+        let text = std::fs::read_to_string("/proc/self/maps").map_err(|error| Error::System { step: Step::ReadMaps, error })?;
+        let maps = arena::parse_maps(&text);
+        for size in sizes {
+            let start = match arena {
+                Arena::Near => arena::near(&maps, anchor, *size),
+                Arena::Low => arena::low(&maps, *size),
+            };
+            if let Some(start) = start
+                && map_nothing(start..start.saturating_add(*size), MapFlags::FIXED_NOREPLACE).is_ok()
+            {
+                return Ok(start..start.saturating_add(*size));
+            }
         }
     }
     Err(Error::ArenaFull { arena, wanted: sizes.last().copied().unwrap_or(0) })

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 
 /// An error of this library.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub enum Error {
         /// Why not.
         error: io::Error,
     },
+    /// No command was given.
+    NoCommand,
     /// No socket was named.
     NoSocket,
     /// The kernel cannot be reached, or broke off.
@@ -34,19 +37,28 @@ pub enum Error {
         /// Its answer.
         error: uapi::ClientError,
     },
+    /// The kernel that was started in the background did not come up.
+    NotUp {
+        /// The socket that it was to serve.
+        socket: PathBuf,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it said.
+        reason: String,
+    },
+    /// A request to kerneld had no success.
+    Helper {
+        /// What was asked for.
+        what: String,
+        /// How it ended, in words.
+        status: String,
+    },
     /// An argument that makes no sense.
     Argument {
         /// What it is for.
         what: &'static str,
         /// The text.
         text: String,
-    },
-    /// A file could not be opened by its name.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
     },
     /// The output could not be written.
     Output {
@@ -61,11 +73,13 @@ impl std::fmt::Display for Error {
             Self::Twice => f.write_str("this process already has a kernel"),
             Self::Kernel { error } => error.fmt(f),
             Self::Setup { what, error } => write!(f, "cannot {what}: {error}"),
+            Self::NoCommand => f.write_str("what is to be done? see `khost --help`"),
             Self::NoSocket => write!(f, "which kernel? give `--kernel SOCKET`, or set {}", uapi::KERNEL_VARIABLE),
             Self::Client { error } => error.fmt(f),
             Self::Refused { what, error } => write!(f, "{what}: {error}"),
             Self::Argument { what, text } => write!(f, "`{text}` is no {what}"),
-            Self::File { path, error } => write!(f, "`{}`: {error}", path.display()),
+            Self::NotUp { socket, status, reason } => write!(f, "no kernel came up at `{}` ({status}): {reason}", socket.display()),
+            Self::Helper { what, status } => write!(f, "{what}: {status}"),
             Self::Output { error } => write!(f, "cannot write the output: {error}"),
         }
     }
@@ -74,10 +88,10 @@ impl std::fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Twice | Self::NoSocket | Self::Argument { .. } => None,
+            Self::Twice | Self::NoCommand | Self::NoSocket | Self::Argument { .. } | Self::NotUp { .. } | Self::Helper { .. } => None,
             Self::Kernel { error } => Some(error),
             Self::Client { error } | Self::Refused { error, .. } => Some(error),
-            Self::Setup { error, .. } | Self::File { error, .. } | Self::Output { error } => Some(error),
+            Self::Setup { error, .. } | Self::Output { error } => Some(error),
         }
     }
 }

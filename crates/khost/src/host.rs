@@ -215,11 +215,11 @@ impl Host {
     }
 }
 
+/// A type of file system, and what it has mounted.
+type Mounted = (Arc<dyn FileSystemType>, Arc<dyn SuperBlock>);
+
 /// The first candidate that takes the device.
-fn first_that_mounts(
-    candidates: &[Arc<dyn FileSystemType>],
-    source: &Source,
-) -> Result<(Arc<dyn FileSystemType>, Arc<dyn SuperBlock>), Errno> {
+fn first_that_mounts(candidates: &[Arc<dyn FileSystemType>], source: &Source) -> Result<Mounted, Errno> {
     let mut last = Errno::ENODEV;
     for candidate in candidates {
         match candidate.read_super(source) {

@@ -34,7 +34,10 @@ pub(super) fn init_module(kernel: &Kernel, peer: &Peer, init: InitModule) -> Res
     let word = if init.autoclean { AUTOCLEAN | VISITED } else { 0 };
     let routines = init.routines;
     publish(kernel, id, image, word, init);
-    finish(kernel, id, kernel.run(id, Errand::Init, routines.init))
+    kernel.log(Level::Debug, &format!("init_module: `{name}`: memory is sealed and mapped, init runs"));
+    finish(kernel, id, kernel.run(id, Errand::Init, routines.init))?;
+    kernel.log(Level::Debug, &format!("init_module: `{name}` is running"));
+    Ok(())
 }
 
 /// Tests everything that can be tested before the memory is touched, and takes the entry from everybody else.
