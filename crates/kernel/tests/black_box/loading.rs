@@ -23,6 +23,8 @@ fn run(command: &mut Command, input: &Path) {
     assert!(output.status.success(), "{}: {}", input.display(), String::from_utf8_lossy(&output.stderr));
 }
 
+const PIC_GLOBAL: &[&str] = &["-fPIC"];
+
 const PIC: &[&str] = &["-fPIC", "-fvisibility=hidden"];
 
 const HEADER: &str = r#"
@@ -69,6 +71,30 @@ fn compiled_modules_stack_and_go() {
     assert_eq!(world.kernel.call(next, [0; 6]), Ok(1050), "cleanup of vfat ran");
     world.kernel.unload("fat").unwrap();
     assert_eq!(world.kernel.proc(ProcFile::Modules), "");
+}
+
+/// The same code in an a.out container.
+fn compile_aout(source: &str) -> Vec<u8> {
+    let flags = ["-fno-pic", "-mcmodel=small", "-fno-asynchronous-unwind-tables", "-fcf-protection=none", "-fno-stack-protector"];
+    modlink::aout::write(&compile(source, &flags)).unwrap()
+}
+
+#[test]
+fn row_17_aout_and_elf_modules_serve_each_other() {
+    let source =
+        |body: &str| format!("{}{body}", HEADER.replace("INFO(kernel_version) = \"kernel_version=", "const char kernel_version[] = \""));
+    let [fat, vfat] = [FAT, VFAT].map(|body| source(&body.replace("__attribute__((section(\"__ksymtab_strings\"), used)) static", "")));
+    let vfat = vfat.replace("__attribute__((section(\".init.text\")))", "");
+    for (base, user) in [(compile_aout(&fat), compile(&vfat, PIC_GLOBAL)), (compile(&fat, PIC_GLOBAL), compile_aout(&vfat))] {
+        let world = world(|builder| builder);
+        world.kernel.load(&base, &Load::named("fat")).unwrap();
+        world.kernel.load(&user, &Load::named("vfat")).unwrap();
+        let next = world.kernel.get_module_symbol(None, "fat_next").unwrap();
+        assert_eq!(next < 4 << 30, base.starts_with(&[0x07, 0x01]), "a.out code lies below 4 GiB: {next:#x}");
+        world.kernel.unload("vfat").unwrap();
+        assert_eq!(world.kernel.call(next, [0; 6]), Ok(1043));
+        world.kernel.unload("fat").unwrap();
+    }
 }
 
 #[test]
