@@ -107,7 +107,10 @@ impl World {
     pub fn kerneld(&mut self, arguments: &[&str]) -> u32 {
         let log = std::fs::File::create(self.path(format!("kerneld{}.log", self.daemons.len()))).expect("a log file");
         let mut command = self.command("kerneld");
-        command.arg("--foreground").arg("--root").arg(self.folder.path()).arg("--modprobe").arg(self.path("bin/modprobe")).args(arguments);
+        command.arg("--foreground").arg("--root").arg(self.folder.path()).args(arguments);
+        if !arguments.contains(&"--modprobe") {
+            command.arg("--modprobe").arg(self.path("bin/modprobe"));
+        }
         command.stdout(log.try_clone().expect("a log file")).stderr(log).stdin(Stdio::null());
         let child = command.spawn().expect("kerneld starts");
         let pid = child.id();
