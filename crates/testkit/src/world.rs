@@ -47,6 +47,9 @@ impl World {
         let folder = tempfile::Builder::new().prefix("world").tempdir().expect("a temporary folder");
         let world = Self { folder, programs, kernel: None, daemons: Vec::new() };
         std::fs::create_dir_all(world.tree()).expect("a module tree");
+        for list in ["modules.order", "modules.builtin", "modules.builtin.modinfo"] {
+            std::fs::write(world.tree().join(list), "").expect("a list of the tree, as an installation of a kernel leaves it");
+        }
         std::fs::create_dir_all(world.path("etc/modprobe.d")).expect("a configuration folder");
         std::fs::create_dir_all(world.path("bin")).expect("a tool folder");
         for name in TOOLS {
