@@ -124,13 +124,15 @@ fn two_types_on_one_base_count_two_users() {
 #[test]
 fn parameters_of_every_kind() {
     let world = World::booted(&[]);
-    load(&world, "hello", &["times=2", "whom=world", "sizes=10,,30", "tag=ab", "small=-5", "byte=9", "large=-1", "flags=3"]);
+    load(&world, "hello", &["times=2", "whom=world", "sizes=10,20,30", "tag=ab", "small=-5", "byte=9", "large=-1", "flags=3"]);
     assert_logged(&world, "hello, world\n");
-    assert_logged(&world, "hello: sizes 10 2 30 8, tag ab, small -5, byte 9, large -1, flags 3");
+    assert_logged(&world, "hello: sizes 10 20 30 8, tag ab, small -5, byte 9, large -1, flags 3");
     unload(&world, &["hello"]);
     assert_logged(&world, "goodbye, world");
     let object = Recipe::sample("hello").build();
-    for (wrong, why) in [("nosuch=1", "nosuch"), ("sizes=1,2,3,4,5", "sizes"), ("tag=toolong", "tag"), ("times=x", "times")] {
+    for (wrong, why) in
+        [("nosuch=1", "nosuch"), ("sizes=1,2,3,4,5", "sizes"), ("sizes=1,,3", "sizes"), ("tag=toolong", "tag"), ("times=x", "times")]
+    {
         let refused = insmod(&world, &object, &[wrong]).fails_with(1);
         assert!(refused.stderr.contains(why), "{refused}");
     }
