@@ -41,6 +41,8 @@ pub const APPLETS: &[Applet] = &[
     of::<crate::insmod::Insmod>("insmod"),
     of::<crate::modprobe::Modprobe>("modprobe"),
     of::<crate::depmod::Depmod>("depmod"),
+    of::<crate::modinfo::Modinfo>("modinfo"),
+    of::<crate::static_nodes::StaticNodes>("static-nodes"),
     of::<crate::rmmod::Rmmod>("rmmod"),
     of::<crate::lsmod::Lsmod>("lsmod"),
     of::<crate::ksyms::Ksyms>("ksyms"),
