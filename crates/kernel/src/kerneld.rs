@@ -38,6 +38,8 @@ impl Kernel {
             false => (wait, Sleep::Allowed),
         };
         let channel = &self.inner.channel;
+        let asked = Request::from_code(mtype).map_or_else(|| mtype.to_string(), |request| request.name().to_owned());
+        self.log(Level::Debug, &format!("kerneld: {asked} `{}`", text.escape_debug()));
         let message = Message { mtype, id: 0, pid, text: text.to_owned() };
         let flushed = |count| self.log(Level::Warning, &format!("flushed {count} old SYSVIPC messages"));
         let reply = match channel.send(message, wait, sleep, &flushed)? {
@@ -48,6 +50,7 @@ impl Kernel {
                 KerneldReply::error(uapi::Errno::ENODEV)
             }),
         };
+        self.log(Level::Debug, &format!("kerneld: {asked} `{}` answered {}", text.escape_debug(), reply.status));
         Ok((reply.status, reply.text))
     }
 

@@ -84,7 +84,7 @@ impl ModuleList {
 
     /// The entry whose memory holds an address.
     pub(crate) fn at(&self, address: u64) -> Option<&Module> {
-        self.newest_first().find(|module| module.part_at(address).is_some())
+        self.newest_first().find(|module| address.wrapping_sub(module.base) < module.layout.size() && module.part_at(address).is_some())
     }
 
     /// Is this the identity of one of the kernel's tables?
@@ -136,11 +136,11 @@ impl ModuleList {
         Some(self.entries.remove(at))
     }
 
-    /// The free pass (`free_modules` of Linux 2.0): takes out every deleted entry whose use count word is 0 and that nothing
-    /// refers to. The others stay as zombies until a later pass.
+    /// The free pass (`free_modules` of Linux 2.0): takes out every deleted entry that has no users and that nothing refers to.
+    /// The others stay as zombies until a later pass. The flags do not count here: a cleanup that counts a user up and down
+    /// leaves VISITED behind, and is over all the same.
     pub(crate) fn take_free(&mut self) -> Vec<Module> {
-        let free =
-            |module: &&Module| module.state == State::Deleted && module.word() == 0 && module.referrers.is_empty() && module.calls == 0;
+        let free = |module: &&Module| module.state == State::Deleted && !module.in_use();
         let ids: Vec<ModuleId> = self.newest_first().filter(free).map(|module| module.id).collect();
         ids.into_iter().filter_map(|id| self.remove(id)).collect()
     }

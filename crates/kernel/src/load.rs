@@ -118,7 +118,8 @@ impl Kernel {
             routines: Routines { init: linked.init.0, cleanup: linked.cleanup.0 },
             autoclean: how.lifetime == Lifetime::Autoclean,
             table: Some(SymbolTable { symbols, references }),
-            eh_frame: (!frames.is_empty()).then(|| (frames.start, frames.end.saturating_sub(frames.start))),
+            // The linker guarantees four zero bytes behind the records: the terminator.
+            eh_frame: (!frames.is_empty()).then(|| (frames.start, frames.end.saturating_sub(frames.start).saturating_add(4))),
             debug_object,
         }
     }

@@ -52,24 +52,29 @@ pub(crate) fn prepare(arena: Arena) -> Result<Range<u64>, Error> {
     space(arena).map(|space| space.span.clone())
 }
 
+/// How often a gap is looked for anew: another thread may map something into it (its heap grows) between look and take.
+const RESERVE_ATTEMPTS: usize = 16;
+
 /// Finds room and takes it.
 fn reserve(arena: Arena) -> Result<Range<u64>, Error> {
     let sizes: &[u64] = match arena {
         Arena::Near => &NEAR_SIZES,
         Arena::Low => &LOW_SIZES,
     };
-    let text = std::fs::read_to_string("/proc/self/maps").map_err(|error| Error::System { step: Step::ReadMaps, error })?;
-    let maps = arena::parse_maps(&text);
     let anchor = (reserve as fn(Arena) -> Result<Range<u64>, Error>) as usize as u64;
-    for size in sizes {
-        let start = match arena {
-            Arena::Near => arena::near(&maps, anchor, *size),
-            Arena::Low => arena::low(&maps, *size),
-        };
-        if let Some(start) = start
-            && map_nothing(start..start.saturating_add(*size), MapFlags::FIXED_NOREPLACE).is_ok()
-        {
-            return Ok(start..start.saturating_add(*size));
+    for _ in 0..RESERVE_ATTEMPTS {
+        let text = std::fs::read_to_string("/proc/self/maps").map_err(|error| Error::System { step: Step::ReadMaps, error })?;
+        let maps = arena::parse_maps(&text);
+        for size in sizes {
+            let start = match arena {
+                Arena::Near => arena::near(&maps, anchor, *size),
+                Arena::Low => arena::low(&maps, *size),
+            };
+            if let Some(start) = start
+                && map_nothing(start..start.saturating_add(*size), MapFlags::FIXED_NOREPLACE).is_ok()
+            {
+                return Ok(start..start.saturating_add(*size));
+            }
         }
     }
     Err(Error::ArenaFull { arena, wanted: sizes.last().copied().unwrap_or(0) })
@@ -88,11 +93,29 @@ fn map_anonymous(range: Range<u64>, protection: ProtFlags, how: MapFlags) -> rus
     unsafe { rustix::mm::mmap_anonymous(address, length, protection, how | MapFlags::PRIVATE) }.map(|_| ())
 }
 
-/// Maps `range` from the start of what `file` holds at `offset`, shared.
-fn map_file(range: Range<u64>, file: BorrowedFd<'_>, offset: u64, protection: ProtFlags) -> rustix::io::Result<()> {
+/// How sealed code is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sealing {
+    /// Shared: nobody can ever change it.
+    Complete,
+    /// Privately: a debugger can set breakpoints, in copies of its pages.
+    ButForDebuggers,
+}
+
+impl Sealing {
+    fn flags(self) -> MapFlags {
+        match self {
+            Self::Complete => MapFlags::SHARED,
+            Self::ButForDebuggers => MapFlags::PRIVATE,
+        }
+    }
+}
+
+/// Maps `range` from what `file` holds at `offset`.
+fn map_file(range: Range<u64>, file: BorrowedFd<'_>, offset: u64, protection: ProtFlags, how: MapFlags) -> rustix::io::Result<()> {
     let (address, length) = (pointer(range.start), length(&range));
     // SAFETY: the range is part of a reservation that its one owner maps; no Rust object lives there.
-    unsafe { rustix::mm::mmap(address, length, protection, MapFlags::SHARED | MapFlags::FIXED, file, offset) }.map(|_| ())
+    unsafe { rustix::mm::mmap(address, length, protection, how | MapFlags::FIXED, file, offset) }.map(|_| ())
 }
 
 /// An address as the system calls want it.
@@ -184,7 +207,7 @@ impl Image {
     /// Seals the shared memory and maps every part where it runs.
     ///
     /// Nothing is changed where somebody still has the memory mapped writable. After any other error the memory cannot be used.
-    pub(crate) fn seal_and_map(&mut self, name: &ModuleName) -> Result<(), Error> {
+    pub(crate) fn seal_and_map(&mut self, name: &ModuleName, sealing: Sealing) -> Result<(), Error> {
         let shared = self.shared.take().ok_or(Error::State { module: name.clone(), state: crate::module::State::Failed })?;
         if let Err(error) = freeze(&shared, &self.layout, name) {
             if matches!(error, Error::StillMapped { .. }) {
@@ -196,8 +219,8 @@ impl Image {
         for part in [Part::Data, Part::InitData] {
             self.copy_private(&shared, self.layout.part(part))?;
         }
-        self.map_init_text(&shared, name)?;
-        self.map_core(&shared)?;
+        self.map_init_text(&shared, name, sealing)?;
+        self.map_core(&shared, sealing)?;
         if self.reservation.reused {
             sync_cores();
         }
@@ -220,7 +243,7 @@ impl Image {
     }
 
     /// The code of initialization gets sealed memory of its own, which goes when it is unmapped.
-    fn map_init_text(&self, shared: &File, name: &ModuleName) -> Result<(), Error> {
+    fn map_init_text(&self, shared: &File, name: &ModuleName, sealing: Sealing) -> Result<(), Error> {
         let part = self.layout.part(Part::InitText);
         let pages = self.reservation.pages(part);
         if pages.is_empty() {
@@ -231,11 +254,11 @@ impl Image {
         copy_contents(shared, part, &mut bytes)?;
         own.write_all_at(&bytes, 0).map_err(|error| Error::System { step: Step::Copy, error })?;
         add_seals(&own, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::SEAL)?;
-        map_file(pages, reopen(&own)?.as_fd(), 0, ProtFlags::READ | ProtFlags::EXEC).map_err(Error::system(Step::Map))
+        map_file(pages, reopen(&own)?.as_fd(), 0, ProtFlags::READ | ProtFlags::EXEC, sealing.flags()).map_err(Error::system(Step::Map))
     }
 
     /// Cuts the shared memory to text and constants, seals it for good and maps them.
-    fn map_core(&self, shared: &File) -> Result<(), Error> {
+    fn map_core(&self, shared: &File, sealing: Sealing) -> Result<(), Error> {
         let (text, rodata) = (self.layout.part(Part::Text), self.layout.part(Part::Rodata));
         let keep = [text, rodata].map(|part| part.offset.saturating_add(part.size.next_multiple_of(PAGE_SIZE)));
         let keep = if rodata.size == 0 { keep[0] } else { keep[1] };
@@ -246,7 +269,7 @@ impl Image {
         for (part, protection) in [(text, ProtFlags::READ | ProtFlags::EXEC), (rodata, ProtFlags::READ)] {
             let pages = self.reservation.pages(part);
             if !pages.is_empty() {
-                map_file(pages, readonly.as_fd(), part.offset, protection).map_err(Error::system(Step::Map))?;
+                map_file(pages, readonly.as_fd(), part.offset, protection, sealing.flags()).map_err(Error::system(Step::Map))?;
             }
         }
         Ok(())

@@ -55,7 +55,7 @@ impl Kernel {
         let module = list.at(address).ok_or(Fault::NoCode { address })?;
         match (module.state, module.part_at(address)) {
             (State::Dead(_), _) => return Err(Fault::Dead { module: module.name.clone() }),
-            (State::Running | State::Leaving, Some(uapi::Part::Text)) => {}
+            (State::Running | State::Leaving | State::Deleted, Some(uapi::Part::Text)) => {}
             (State::Initializing, Some(uapi::Part::Text | uapi::Part::InitText)) => {}
             _ => return Err(Fault::NoCode { address }),
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -99,13 +99,18 @@ fn bind(path: &Path) -> Result<(UnixListener, (u64, u64)), Error> {
     let _ = rustix::fs::flock(&directory, rustix::fs::FlockOperation::LockExclusive);
     match UnixStream::connect(path) {
         Ok(_) => return Err(Error::SocketInUse { path: path.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(failed)?,
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && is_socket(path) => std::fs::remove_file(path).map_err(failed)?,
         Err(_) => {}
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).map_err(failed)?;
     let metadata = std::fs::metadata(path).map_err(failed)?;
     Ok((listener, (metadata.dev(), metadata.ino())))
+}
+
+/// A file that is no socket refuses connections too, and is somebody else's.
+fn is_socket(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
 }
 
 /// Accepts connections until the server is dropped.

@@ -108,8 +108,12 @@ impl Daemon {
                 self.say(Level::Info, &line);
                 ready();
             }
-            if self.wait(None, Some(RETRY))?.signals {
+            let ready = self.wait(None, Some(RETRY))?;
+            if ready.signals {
                 self.take_signals(None);
+            }
+            if ready.output {
+                self.children.read_output();
             }
             if self.ending.is_some() {
                 return Ok(None);
@@ -246,7 +250,7 @@ impl Daemon {
                     let command = self.programs.command(&run, trigger);
                     let program = command.get_program().to_owned();
                     match self.children.start(job, command, output) {
-                        Ok(pid) => self.engine.started(job, pid),
+                        Ok(pid) => actions.extend(self.engine.started(job, pid)),
                         Err(error) => {
                             self.say(Level::Error, &format!("`{}` cannot be started: {error}", program.display()));
                             actions.extend(self.engine.ended(job, Ended::NotStarted, ""));

@@ -102,9 +102,13 @@ impl Engine {
         self.arm(now);
     }
 
-    /// Forgets every job, because the kernel that asked is gone. Their processes go on.
+    /// The kernel that asked is gone: jobs are forgotten, and their processes go on. A blanker stays in the table, since it could
+    /// not be turned off otherwise.
     pub fn forget(&mut self, now: Instant) {
-        self.jobs.remove_where(|_| true);
+        self.jobs.remove_where(|job| job.request != Request::Blanker);
+        while let Some(job) = self.jobs.find_mut(|job| !job.waiters.is_empty()) {
+            job.waiters.clear();
+        }
         self.arm(now);
     }
 
@@ -138,11 +142,14 @@ impl Engine {
         actions
     }
 
-    /// The process of a job is there.
-    pub fn started(&mut self, job: JobId, pid: u32) {
-        if let Some(job) = self.jobs.get_mut(job) {
-            job.pid = pid;
-        }
+    /// The process of a job is there. Who asked for a blanker gets his reply now, as it ends only when told.
+    #[must_use]
+    pub fn started(&mut self, job: JobId, pid: u32) -> Vec<Action> {
+        let Some(job) = self.jobs.get_mut(job) else { return Vec::new() };
+        job.pid = pid;
+        let running = job.request == Request::Blanker && job.state == JobState::Running;
+        let answered = if running { std::mem::take(&mut job.waiters) } else { Vec::new() };
+        answered.into_iter().map(|to| Action::Reply { to, status: 0, text: String::new() }).collect()
     }
 
     /// A job ended; everybody who waits for it gets a reply of his own.
@@ -264,16 +271,12 @@ impl Engine {
         Outcome::DONE
     }
 
-    /// `on` starts a blanker unless one runs, and is answered at once; `off` tells it to quit, and is answered when it has.
+    /// `on` starts a blanker unless one runs, and is answered when it is there; `off` tells it to quit, and is answered when it has.
     fn blanker(&mut self, asked: &Asked<'_>, actions: &mut Vec<Action>) -> Outcome {
         let running = self.jobs.find_mut(|job| job.request == Request::Blanker && job.state == JobState::Running);
         match (asked.text, running) {
             ("on", Some(_)) => Outcome::DONE,
-            ("on", None) => {
-                let job = self.jobs.add(&NewJob { waiter: None, ..asked.job(JobState::Running) });
-                actions.push(Action::Start { job, run: Run::Blanker, trigger: asked.trigger });
-                Outcome::DONE
-            }
+            ("on", None) => self.start(asked, Run::Blanker, actions),
             ("off", Some(job)) => {
                 job.state = JobState::Quitting;
                 job.waiters.extend(asked.waiter);

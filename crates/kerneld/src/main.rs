@@ -17,12 +17,12 @@ fn main() -> ExitCode {
         }
     };
     let outcome = match (options.attached, options.foreground) {
-        (true, _) => in_background(options),
+        (true, _) => in_background(options).map(|()| ExitCode::SUCCESS),
         (false, true) => in_foreground(options),
-        (false, false) => start(&options),
+        (false, false) => start(&options).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "kerneld: {error}");
             ExitCode::FAILURE
@@ -54,7 +54,9 @@ fn in_background(options: Options) -> Result<(), Error> {
     outcome
 }
 
-fn in_foreground(options: Options) -> Result<(), Error> {
+/// What ends a daemon is in its log, and so on standard error already.
+fn in_foreground(options: Options) -> Result<ExitCode, Error> {
     let log = Log::new(options.syslog.clone()).with_copy(Box::new(std::io::stderr()));
-    Daemon::new(options, log)?.run(|| {})
+    let outcome = Daemon::new(options, log)?.run(|| {});
+    Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

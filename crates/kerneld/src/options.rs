@@ -26,12 +26,12 @@ Examples:
   kerneld --kernel /run/khost
       serve that kernel from the background, as root or as the kernel's own user
   kerneld delay=180 --kernel /run/khost --root /srv/image --retry
-      three minutes, modules under /srv/image/lib/modules, wait for the kernel whenever it is not there
+      three minutes; modules under /srv/image/lib/modules; wait for the kernel if need be
   kerneld type=6 --foreground --request-route ./dial
       a second daemon that only brings up routes
 
-Signals: HUP reads the configuration file again and looks for the request-route program; TERM and INT end the daemon, but
-running helpers go on. kdstat shows and changes keep, delay and debug while it runs.";
+Signals: HUP reads the configuration file again and looks for the request-route program; TERM and
+INT end the daemon, but running helpers go on. kdstat shows and changes keep, delay and debug.";
 
 /// Loads modules on demand, and has unused ones removed
 ///

@@ -112,9 +112,7 @@ impl Bench {
         );
         std::fs::write(&source, text).unwrap();
         let mut gcc = Command::new("cc");
-        assert!(
-            gcc.args(["-c", "-O2", "-fPIC", "-fno-asynchronous-unwind-tables", "-o"]).arg(&object).arg(&source).status().unwrap().success()
-        );
+        assert!(gcc.args(["-c", "-O2", "-fPIC", "-o"]).arg(&object).arg(&source).status().unwrap().success());
         let how = Load { lifetime, ..Load::named(name) };
         self.kernel.load(&std::fs::read(object).unwrap(), &how).unwrap_or_else(|error| panic!("{error}"));
     }
@@ -172,6 +170,25 @@ fn parallel_requests_for_a_module_share_one_modprobe() {
         assert_eq!(request.join().unwrap(), 3);
     }
     assert_eq!(bench.calls().len(), 1);
+}
+
+#[test]
+fn parallel_requests_for_a_route_share_one_request_route() {
+    let bench = Bench::new();
+    bench.modprobe("sleep 1");
+    // The same program for both: what it is called with tells them apart.
+    let route = bench.path("modprobe");
+    let _daemon = bench.daemon(&["--request-route", route.to_str().unwrap()]);
+    let requests: Vec<_> = (0..10)
+        .map(|_| {
+            let kernel = bench.kernel.clone();
+            std::thread::spawn(move || kernel.kerneld_send(Request::RequestRoute, "192.168.9.1", Wait::Reply).status)
+        })
+        .collect();
+    for request in requests {
+        assert_eq!(request.join().unwrap(), 0);
+    }
+    assert_eq!(bench.calls(), ["192.168.9.1"]);
 }
 
 #[test]

@@ -138,4 +138,23 @@ mod tests {
             assert_eq!(symvers.add(bad).unwrap_err().number, 1, "{bad:?}");
         }
     }
+
+    #[test]
+    fn mutated_files_never_panic() {
+        let (mut read, mut refused, mut state) = (0, 0, 0x9e37_79b9_7f4a_7c15_u64);
+        for _ in 0..20_000 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let mut bytes = TEXT.as_bytes().to_vec();
+            let [at, to, length, ..] = state.to_le_bytes().map(usize::from);
+            bytes[at % TEXT.len()] = b"\n\t #x\0g9"[to % 8];
+            bytes.truncate(TEXT.len() - length % 24);
+            match Symvers::default().add(&String::from_utf8_lossy(&bytes)) {
+                Ok(()) => read += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(read > 1000 && refused > 1000, "{read} read, {refused} refused");
+    }
 }

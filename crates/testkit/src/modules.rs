@@ -6,13 +6,15 @@
 
 mod cache;
 mod error;
+mod harness;
 mod recipe;
 mod rust;
 
 use std::path::{Path, PathBuf};
 
 pub use error::Error;
-pub use recipe::{Compiler, Recipe};
+pub use harness::harness;
+pub use recipe::{Compiler, Format, Modpost, Recipe};
 
 use crate::World;
 

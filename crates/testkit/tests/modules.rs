@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use testkit::modules::{self, Compiler, Error, Recipe};
+use testkit::modules::{self, Compiler, Error, Format, Recipe};
 use testkit::{Outcome, workspace};
 
 /// The names of all samples of a kind.
@@ -127,4 +127,16 @@ fn failures_say_what_is_wrong() {
     assert!(matches!(&error, Error::Unknown { name } if name == "no_such_sample"), "{error}");
     let error = Recipe::sample("hello").flags(&["-DMODULE_PARM=42"]).try_build().expect_err("it does not compile");
     assert!(matches!(&error, Error::Refused { message, .. } if message.contains("hello.c")), "{error}");
+}
+
+#[test]
+fn the_file_systems_exist_as_aout_too() {
+    for name in ["fat", "vfat", "msdos", "hello", "counter", "globals"] {
+        let bytes = std::fs::read(Recipe::sample(name).format(Format::Aout).build()).expect("the object");
+        assert_eq!(bytes[..2], [0x07, 0x01], "{name} is OMAGIC");
+        let object = modlink::Object::parse(&bytes).expect("it can be read back");
+        assert_eq!(object.format(), modlink::Format::Aout);
+        let names: Vec<&str> = object.symbols().map(|symbol| symbol.name).collect();
+        assert!(names.contains(&"init_module") && names.contains(&"cleanup_module"), "{name}: {names:?}");
+    }
 }

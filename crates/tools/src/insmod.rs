@@ -1,5 +1,6 @@
 //! insmod: inserts one module from a file.
 
+mod linux;
 mod load_map;
 mod search;
 
@@ -92,7 +93,7 @@ impl Run for Insmod {
         };
         match self.kernel.target() {
             Target::Hosted(socket) => self.insert_hosted(&socket, file, console),
-            Target::Linux => fail(console, "no hosted kernel is named (--kernel)"),
+            Target::Linux => self.insert_linux(file, console),
         }
     }
 }
@@ -109,7 +110,7 @@ impl Insmod {
         let Some(path) = search.find(argument, &release) else {
             return fail(console, format_args!("{}: no module by that name found", argument.display()));
         };
-        let _lock = match self.lock.then(|| lock(&path)).transpose() {
+        let _lock = match self.locked(&path) {
             Ok(lock) => lock,
             Err(error) => return fail(console, format_args!("Cannot open {}: {error}", path.display())),
         };
@@ -127,6 +128,16 @@ impl Insmod {
                 Err(Failed)
             }
         }
+    }
+
+    /// Opens the file and locks it against others that do the same, with `-L`. The lock ends with the handle.
+    fn locked(&self, path: &Path) -> std::io::Result<Option<File>> {
+        if !self.lock {
+            return Ok(None);
+        }
+        let file = File::open(path)?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+        Ok(Some(file))
     }
 
     /// What the options ask for.
@@ -163,13 +174,6 @@ impl Insmod {
             _ => Ok(()),
         }
     }
-}
-
-/// Opens the file and locks it against others that do the same.
-fn lock(path: &Path) -> std::io::Result<File> {
-    let file = File::open(path)?;
-    rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
-    Ok(file)
 }
 
 /// Says which module of the tree would provide what is missing.

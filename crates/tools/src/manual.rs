@@ -196,8 +196,7 @@ mod tests {
             let examples: Vec<&str> = text.lines().filter(|line| line.starts_with(&prefix) || *line == alone).collect();
             assert!(!examples.is_empty(), "{} has no examples", applet.name);
             for example in examples {
-                let words = example.split("  #").next().unwrap_or_default();
-                let words = if words.trim().is_empty() { example } else { words };
+                let words = example.split(" #").next().unwrap_or_default();
                 let result = (applet.definition)().try_get_matches_from(words.split_whitespace());
                 assert!(result.is_ok(), "{example}: {:?}", result.err());
             }

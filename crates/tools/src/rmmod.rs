@@ -5,6 +5,9 @@ mod plan;
 use clap::Parser;
 use kmod::hosted::{Hosted, module_name};
 use kmod::kernel::{Force, Kernel};
+use kmod::linux::{Linux, release};
+use kmod::name::from_path;
+use kmod::tree::Tree;
 use std::path::Path;
 use uapi::Errno;
 
@@ -61,7 +64,10 @@ impl Run for Rmmod {
         match self.kernel.target() {
             Target::Hosted(path) => match Hosted::connect(&path) {
                 Ok(mut kernel) if self.all => clean(&mut kernel, console),
-                Ok(mut kernel) => self.remove(&mut kernel, console),
+                Ok(mut kernel) => {
+                    let names = self.modules.iter().map(|name| module_name(Path::new(name))).collect();
+                    self.remove(&mut kernel, names, |_, error| error.to_string(), console)
+                }
                 Err(error) => fail(console, error),
             },
             Target::Linux => self.remove_from_linux(console),
@@ -71,11 +77,10 @@ impl Run for Rmmod {
 
 impl Rmmod {
     /// Plans and removes on whichever kernel.
-    fn remove<K: Kernel>(&self, kernel: &mut K, console: &mut Console) -> Outcome {
-        if self.modules.is_empty() {
+    fn remove<K: Kernel>(&self, kernel: &mut K, names: Vec<String>, tell: Tell<K>, console: &mut Console) -> Outcome {
+        if names.is_empty() {
             return fail(console, "missing module name.");
         }
-        let names: Vec<String> = self.modules.iter().map(|name| module_name(Path::new(name))).collect();
         let loaded = match kernel.modules() {
             Ok(loaded) => loaded,
             Err(error) => return fail(console, error),
@@ -84,22 +89,22 @@ impl Rmmod {
         for refusal in &plan.refusals {
             console.error(refusal);
         }
-        let removed = if self.dry_run { show(&plan, console) } else { self.act(&plan, &names, kernel, console) };
+        let removed = if self.dry_run { show(&plan, console) } else { self.act(&plan, &names, kernel, tell, console) };
         if plan.refusals.is_empty() { removed } else { Err(Failed) }
     }
 
     /// Removes what the plan says; goes on after a failure. A module that was only stacked upon may turn out to be in use.
-    fn act<K: Kernel>(&self, plan: &Plan, names: &[String], kernel: &mut K, console: &mut Console) -> Outcome {
+    fn act<K: Kernel>(&self, plan: &Plan, names: &[String], kernel: &mut K, tell: Tell<K>, console: &mut Console) -> Outcome {
         let force = Force { vermagic: self.force, modversion: self.force };
         let mut outcome = Ok(());
         for name in &plan.removals {
             match kernel.delete(name, force) {
                 Ok(()) => console.info(format_args!("removed {name}")),
-                Err(error) if K::errno(&error) == Some(Errno::EBUSY) && !names.contains(name) => {
+                Err(error) if matches!(K::errno(&error), Some(Errno::EBUSY | Errno::EAGAIN)) && !names.contains(name) => {
                     console.info(format_args!("{name} is still in use"));
                 }
                 Err(error) => {
-                    console.error(error);
+                    console.error(tell(name, &error));
                     outcome = Err(Failed);
                 }
             }
@@ -112,7 +117,30 @@ impl Rmmod {
         if self.all {
             return fail(console, "Linux has no autoclean pass any more; `rmmod -a` works on a hosted kernel (--kernel)");
         }
-        fail(console, "no hosted kernel is named (--kernel)")
+        let names: Vec<String> = self.modules.iter().map(|name| from_path(name)).collect();
+        let tree = Tree::new(Path::new("/lib/modules").join(release()));
+        let (builtin, names): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| tree.is_builtin(name).unwrap_or(false));
+        for name in &builtin {
+            console.error(format_args!("Module {name} is builtin."));
+        }
+        if names.is_empty() && !builtin.is_empty() {
+            return Err(Failed);
+        }
+        let removed = self.remove(&mut Linux, names, refusal_of_linux, console);
+        if builtin.is_empty() { removed } else { Err(Failed) }
+    }
+}
+
+/// Says why a module could not be removed.
+type Tell<K> = fn(&str, &<K as Kernel>::Error) -> String;
+
+/// The words of kmod's rmmod for an answer of `delete_module(2)`.
+fn refusal_of_linux(name: &str, error: &kmod::Error) -> String {
+    match Errno::from_number(error.errno()) {
+        Some(Errno::ENOENT) => format!("Module {name} is not currently loaded"),
+        Some(Errno::EAGAIN | Errno::EBUSY) => format!("Module {name} is in use"),
+        Some(errno) => format!("could not remove module {name}: {errno}"),
+        None => format!("could not remove module {name}: {error}"),
     }
 }
 

@@ -70,7 +70,8 @@ long fat_read(struct inode *file, void *buffer, size_t size, u64 offset)
 		if (!error)
 			error = fat_block_read(volume, run.start, to, run.length);
 		if (error)
-			return error;
+			/* What was read before the damage is still good; the next call meets it first. */
+			return to > (uint8_t *)buffer ? to - (uint8_t *)buffer : error;
 		to += run.length;
 		offset += run.length;
 		left -= run.length;

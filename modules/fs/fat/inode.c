@@ -27,23 +27,24 @@ u32 fat_slot_mode(const struct inode *dir, const struct fat_slot *slot)
 	return S_IFREG | (0777 & ~volume->umask_file & ~write);
 }
 
-static bool is_dir_named(const uint8_t *bytes, const char *name)
+static bool is_dot_dot(const uint8_t *bytes)
 {
-	return memcmp(bytes + SLOT_NAME, name, 11) == 0 && bytes[SLOT_ATTR] & ATTR_DIRECTORY;
+	return memcmp(bytes + SLOT_NAME, "..         ", 11) == 0 && bytes[SLOT_ATTR] & ATTR_DIRECTORY;
 }
 
 /*
- * A directory begins with "." and "..", which say where it and its parent are.
- * Since every directory has one "..", directories that agree with it form a
- * tree; without this test a damaged volume could hold a directory in itself,
- * and whoever lists it recursively would not come to an end.
+ * A directory begins with "." and "..", the second of which says where its
+ * parent is.  Since every directory has one "..", directories that agree with
+ * it form a tree; without this test a damaged volume could hold a directory in
+ * itself, and whoever lists it recursively would not come to an end.  (Some
+ * programs give even these two long names, so ".." need not be the second slot.)
  */
 static int check_directory(const struct inode *dir, u32 cluster)
 {
 	const struct fat_volume *volume = fat_volume_of(dir);
-	u8 bytes[2 * FAT_SLOT_SIZE];
-	u8 *self = bytes, *parent = bytes + FAT_SLOT_SIZE;
-	u32 above, found;
+	u32 above = fat_first_cluster(dir), found;
+	u8 bytes[FAT_SECTOR_MIN];
+	size_t at;
 	int error;
 
 	if (!fat_cluster_valid(volume, cluster))
@@ -51,13 +52,15 @@ static int check_directory(const struct inode *dir, u32 cluster)
 	error = fat_block_read(volume, fat_cluster_offset(volume, cluster), bytes, sizeof(bytes));
 	if (error)
 		return error;
-	if (!is_dir_named(self, ".          ") || !is_dir_named(parent, "..         "))
-		goto damaged;
-	/* The root directory goes by 0 here, on FAT32 too; some write its cluster. */
-	above = fat_first_cluster(dir);
-	found = first_cluster(volume, parent);
-	if (first_cluster(volume, self) == cluster && (found == above || (found == 0 && above == volume->root_cluster)))
-		return 0;
+	for (at = 0; at < sizeof(bytes) && bytes[at] != NAME_END; at += FAT_SLOT_SIZE) {
+		if (!is_dot_dot(bytes + at))
+			continue;
+		/* The root directory goes by 0 here, on FAT32 too; some write its cluster. */
+		found = first_cluster(volume, bytes + at);
+		if (found == above || (found == 0 && above == volume->root_cluster))
+			return 0;
+		break;
+	}
 damaged:
 	printk(KERN_ERR "fat: the directory at cluster %u is not where its parent says\n", cluster);
 	return -EIO;

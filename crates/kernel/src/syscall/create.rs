@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::gdb::Registration;
 use crate::kernel::Kernel;
 use crate::list::ModuleList;
+use crate::log::Level;
 use crate::memory::Image;
 use crate::module::{Module, State};
 use crate::options::Limits;
@@ -25,6 +26,7 @@ pub(super) fn create_module(kernel: &Kernel, peer: &Peer, name: &str, layout: Me
     let image = Image::create(&name, layout, arena)?;
     let descriptor = image.share()?;
     let base = image.base();
+    let created = format!("create_module: `{name}`: {} bytes at {base:#x}", layout.size());
     // The lock was not held while memory was made: ask again.
     let mut list = kernel.list();
     room_for(&list, &name, layout, peer, kernel.inner.config.limits)?;
@@ -44,6 +46,8 @@ pub(super) fn create_module(kernel: &Kernel, peer: &Peer, name: &str, layout: Me
         creator: Some(peer.connection()),
         registration: Registration::default(),
     });
+    drop(list);
+    kernel.log(Level::Debug, &created);
     Ok((Reply::Created { base }, descriptor))
 }
 

@@ -12,8 +12,9 @@ use crate::kernel::Kernel;
 use crate::ksyms::{MAX_SYMBOLS, check_symbols};
 use crate::list::ModuleList;
 use crate::log::Level;
-use crate::memory::Image;
+use crate::memory::{Image, Sealing};
 use crate::module::{Errand, Module, ModuleId, State};
+use crate::options::{Gdb, PerfMap, Unwind};
 use crate::peer::Peer;
 
 /// Initializes a module that was created. All tests come before anything is changed.
@@ -21,7 +22,11 @@ pub(super) fn init_module(kernel: &Kernel, peer: &Peer, init: InitModule) -> Res
     may_change(kernel, peer)?;
     let name = module_name(&init.name)?;
     let (id, mut image) = claim(kernel, peer, name.as_str(), &init)?;
-    if let Err(error) = map(&mut image, &name, &init) {
+    let sealing = match kernel.inner.config.gdb {
+        Gdb::Off => Sealing::Complete,
+        Gdb::Register => Sealing::ButForDebuggers,
+    };
+    if let Err(error) = map(&mut image, &name, sealing, &init) {
         let state = if image.runs() || image.share().is_ok_and(|shared| shared.is_none()) { State::Failed } else { State::Created };
         give_up(kernel, id, Some(image), state);
         return Err(error);
@@ -29,7 +34,10 @@ pub(super) fn init_module(kernel: &Kernel, peer: &Peer, init: InitModule) -> Res
     let word = if init.autoclean { AUTOCLEAN | VISITED } else { 0 };
     let routines = init.routines;
     publish(kernel, id, image, word, init);
-    finish(kernel, id, kernel.run(id, Errand::Init, routines.init))
+    kernel.log(Level::Debug, &format!("init_module: `{name}`: memory is sealed and mapped, init runs"));
+    finish(kernel, id, kernel.run(id, Errand::Init, routines.init))?;
+    kernel.log(Level::Debug, &format!("init_module: `{name}` is running"));
+    Ok(())
 }
 
 /// Tests everything that can be tested before the memory is touched, and takes the entry from everybody else.
@@ -94,8 +102,8 @@ fn check_table(list: &ModuleList, module: &Module, init: &InitModule) -> Result<
 }
 
 /// Seals and maps the memory, and tests what can only be read then.
-fn map(image: &mut Image, name: &uapi::ModuleName, init: &InitModule) -> Result<(), Error> {
-    image.seal_and_map(name)?;
+fn map(image: &mut Image, name: &uapi::ModuleName, sealing: Sealing, init: &InitModule) -> Result<(), Error> {
+    image.seal_and_map(name, sealing)?;
     match init.eh_frame {
         Some((offset, size)) if image.sealed_bytes(offset, size).is_none_or(|bytes| !crate::eh_frame::is_well_formed(bytes)) => {
             Err(Error::EhFrame { module: name.clone(), offset, size })
@@ -111,17 +119,17 @@ fn publish(kernel: &Kernel, id: ModuleId, image: Image, word: u64, init: InitMod
     }
     let config = &kernel.inner.config;
     let mut registration = Registration::default();
-    if config.unwind == crate::Unwind::Register
+    if config.unwind == Unwind::Register
         && let Some(frames) = init.eh_frame.and_then(|(offset, size)| image.sealed_bytes(offset, size))
     {
         registration.add_frames(frames);
     }
-    if config.gdb == crate::Gdb::Register {
+    if config.gdb == Gdb::Register {
         registration.add_object(init.debug_object.clone());
     }
     let symbols = init.table.map(|table| table.symbols).unwrap_or_default();
     let mut perf = Ok(());
-    if config.perf_map == crate::PerfMap::Write {
+    if config.perf_map == PerfMap::Write {
         perf = crate::perf::append(&init.name, kernel.list().get(id), &symbols);
     }
     let mut list = kernel.list();

@@ -1,9 +1,9 @@
 //! The laws of the state machine, whatever comes in whatever order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use kerneld::{Action, Delay, Ended, Engine, JobId, RoutePrograms, Served, Settings, Unloading, Verbosity};
+use kerneld::{Action, Delay, Ended, Engine, JobId, ReplyId, RoutePrograms, Served, Settings, Unloading, Verbosity};
 use proptest::prelude::*;
 use uapi::kerneld::{Message, Request};
 
@@ -56,12 +56,13 @@ impl World {
     /// Does what the engine wants; answers whether it wanted a pass.
     fn perform(&mut self, actions: Vec<Action>) -> Result<bool, TestCaseError> {
         let mut pass = false;
-        for action in actions {
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
             match action {
                 Action::Start { job, .. } => {
                     prop_assert!(!self.running.contains(&job), "started twice");
                     self.running.push(job);
-                    self.engine.started(job, 1000);
+                    actions.extend(self.engine.started(job, 1000));
                 }
                 Action::Quit { job } => prop_assert!(self.running.contains(&job), "told to quit, but does not run"),
                 Action::Reply { to, .. } => {
@@ -151,4 +152,45 @@ proptest! {
         prop_assert_eq!(unanswered, 0);
         prop_assert_eq!(world.engine.jobs().iter().count(), 0);
     }
+}
+
+fn message(request: Request, id: i64, text: &str) -> Message {
+    Message { mtype: request.code(), id, pid: 0, text: text.to_owned() }
+}
+
+#[test]
+fn the_next_kernel_gets_no_reply_of_the_one_before_and_can_turn_off_its_blanker() {
+    let mut world = World::new(Settings::default());
+    for (id, request, text) in [(1, Request::RequestModule, "vfat"), (2, Request::Blanker, "on"), (3, Request::DelayedReleaseModule, "fat")]
+    {
+        world.replies.insert(id, 0);
+        let actions = world.engine.message(&message(request, i64::from(id), text), world.now);
+        world.perform(actions).unwrap();
+    }
+    assert_eq!(world.replies, HashMap::from([(1, 0), (2, 1), (3, 0)]));
+    world.engine.forget(world.now);
+    let left: Vec<Request> = world.engine.jobs().iter().map(|job| job.request).collect();
+    assert_eq!(left, [Request::Blanker]);
+    let (vfat, blanker) = (world.running[0], world.running[1]);
+    assert_eq!(world.engine.ended(vfat, Ended::Exit(0), ""), []);
+    let off = world.engine.message(&message(Request::Blanker, 9, "off"), world.now);
+    assert_eq!(off, [Action::Quit { job: blanker }]);
+    let reply = Action::Reply { to: ReplyId::from_message(9).unwrap().unwrap(), status: 0, text: String::new() };
+    assert_eq!(world.engine.ended(blanker, Ended::Signal(3), ""), [reply]);
+}
+
+#[test]
+fn whoever_waits_is_counted_and_answered() {
+    let mut world = World::new(Settings::default());
+    let mut id = 0;
+    while world.engine.can_take() {
+        id += 1;
+        let actions = world.engine.message(&message(Request::RequestModule, id, "vfat"), world.now);
+        world.perform(actions).unwrap();
+    }
+    assert_eq!(usize::try_from(id).unwrap(), kerneld::MAX_WAITERS);
+    assert_eq!(world.running.len(), 1);
+    let replies = world.engine.ended(world.running[0], Ended::Exit(3), "");
+    assert_eq!(replies.len(), kerneld::MAX_WAITERS);
+    assert!(world.engine.can_take());
 }

@@ -13,17 +13,58 @@ use uapi::{Errno, Reply, Syscall, wire};
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// An attached daemon, and the `msgtyp` that it asked for.
+struct Daemon {
+    channel: Arc<OwnedFd>,
+    wants: Option<i64>,
+}
+
+/// Something to send: a message to whoever asks for its type, or any bytes to whoever asks for anything.
+enum Item {
+    Message(Message),
+    Bytes(Vec<u8>),
+}
+
+impl Item {
+    /// What a receiver of `msgtyp` would rank it by; `None`: not for him.
+    fn rank(&self, msgtyp: i64) -> Option<u32> {
+        match self {
+            Self::Bytes(_) => Some(0),
+            Self::Message(message) if msgtyp == 0 => Some(message.mtype.min(1)),
+            Self::Message(message) if msgtyp > 0 => (i64::from(message.mtype) == msgtyp).then_some(message.mtype),
+            Self::Message(message) => (i64::from(message.mtype) <= -msgtyp).then_some(message.mtype),
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
-    queue: Vec<Message>,
+    queue: Vec<Item>,
     replies: Vec<Message>,
     passes: Vec<Instant>,
-    channels: Vec<Arc<OwnedFd>>,
+    daemons: Vec<Daemon>,
     receives: usize,
     last_id: u32,
     refuse: Option<Errno>,
     hold_passes: bool,
     gone: bool,
+}
+
+impl State {
+    /// `msgrcv(2)` of everybody who waits for a message that is there.
+    fn deliver(&mut self) {
+        for daemon in &mut self.daemons {
+            let Some(msgtyp) = daemon.wants else { continue };
+            let ranked = self.queue.iter().enumerate().filter_map(|(at, item)| Some((item.rank(msgtyp)?, at)));
+            let Some((_, at)) = ranked.min() else { continue };
+            let bytes = match self.queue.remove(at) {
+                Item::Message(message) => wire::encode(&message).unwrap(),
+                Item::Bytes(bytes) => bytes,
+            };
+            daemon.wants = None;
+            let _ = rustix::net::send(&daemon.channel, &bytes, SendFlags::NOSIGNAL);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -38,7 +79,10 @@ impl Shared {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let answer = change(&mut self.lock());
+        let mut state = self.lock();
+        let answer = change(&mut state);
+        state.deliver();
+        drop(state);
         self.changed.notify_all();
         answer
     }
@@ -105,7 +149,8 @@ impl FakeKernel {
     pub(crate) fn ask_as(&self, mtype: u32, text: &str, pid: u32) -> Ticket {
         self.shared.change(|state| {
             state.last_id += 1;
-            state.queue.push(Message { mtype, id: i64::from(state.last_id), pid, text: text.to_owned() });
+            let message = Message { mtype, id: i64::from(state.last_id), pid, text: text.to_owned() };
+            state.queue.push(Item::Message(message));
             Ticket(state.last_id)
         })
     }
@@ -113,7 +158,7 @@ impl FakeKernel {
     /// Sends a request that wants no reply.
     pub(crate) fn tell(&self, request: Request, text: &str) {
         let message = Message { mtype: request.code(), id: 0, pid: 0, text: text.to_owned() };
-        self.shared.change(|state| state.queue.push(message));
+        self.shared.change(|state| state.queue.push(Item::Message(message)));
     }
 
     /// Waits for a reply: status and text.
@@ -148,7 +193,7 @@ impl FakeKernel {
 
     /// Waits until that many daemons are attached.
     pub(crate) fn wait_for_daemons(&self, count: usize) {
-        assert!(self.shared.wait(PATIENCE, |state| (state.channels.len() == count).then_some(())).is_some(), "not {count} daemons");
+        assert!(self.shared.wait(PATIENCE, |state| (state.daemons.len() == count).then_some(())).is_some(), "not {count} daemons");
     }
 
     /// How many messages nobody has taken.
@@ -161,12 +206,9 @@ impl FakeKernel {
         self.shared.lock().receives
     }
 
-    /// Sends bytes to every daemon, asked or not.
-    pub(crate) fn send_bytes(&self, bytes: &[u8]) {
-        let channels = self.shared.lock().channels.clone();
-        for channel in channels {
-            rustix::net::send(&channel, bytes, SendFlags::NOSIGNAL).unwrap();
-        }
+    /// Sends bytes to the next daemon that asks for a message of any type.
+    pub(crate) fn send_bytes(&self, bytes: Vec<u8>) {
+        self.shared.change(|state| state.queue.push(Item::Bytes(bytes)));
     }
 }
 
@@ -174,8 +216,8 @@ impl Drop for FakeKernel {
     fn drop(&mut self) {
         self.shared.change(|state| {
             state.gone = true;
-            for channel in state.channels.drain(..) {
-                let _ = rustix::net::shutdown(&channel, Shutdown::Both);
+            for daemon in state.daemons.drain(..) {
+                let _ = rustix::net::shutdown(&daemon.channel, Shutdown::Both);
             }
         });
         let _ = UnixStream::connect(&self.socket);
@@ -212,40 +254,22 @@ fn attach(shared: &Arc<Shared>) -> Result<OwnedFd, Errno> {
     let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
     let (ours, theirs) = pair.map_err(|_| Errno::ENOMEM)?;
     let ours = Arc::new(ours);
-    shared.change(|state| state.channels.push(Arc::clone(&ours)));
+    shared.change(|state| state.daemons.push(Daemon { channel: Arc::clone(&ours), wants: None }));
     let shared = Arc::clone(shared);
     std::thread::spawn(move || {
+        let own = |daemon: &Daemon| Arc::ptr_eq(&daemon.channel, &ours);
         while let Ok(packet) = wire::receive_packet::<ToKernel>(&ours) {
-            match packet {
-                ToKernel::Send(reply) => shared.change(|state| state.replies.push(reply)),
+            shared.change(|state| match packet {
+                ToKernel::Send(reply) => state.replies.push(reply),
                 ToKernel::Receive { msgtyp } => {
-                    shared.change(|state| state.receives += 1);
-                    let (shared, ours) = (Arc::clone(&shared), Arc::clone(&ours));
-                    std::thread::spawn(move || give(&shared, &ours, msgtyp));
+                    state.receives += 1;
+                    if let Some(daemon) = state.daemons.iter_mut().find(|daemon| own(daemon)) {
+                        assert_eq!(daemon.wants.replace(msgtyp), None, "one at a time");
+                    }
                 }
-            }
+            });
         }
-        shared.change(|state| state.channels.retain(|channel| !Arc::ptr_eq(channel, &ours)));
+        shared.change(|state| state.daemons.retain(|daemon| !own(daemon)));
     });
     Ok(theirs)
-}
-
-/// `msgrcv(2)`: the message that the daemon gets, once there is one.
-fn give(shared: &Shared, channel: &Arc<OwnedFd>, msgtyp: i64) {
-    let message = shared.wait(Duration::from_secs(600), |state| {
-        if state.gone || !state.channels.iter().any(|each| Arc::ptr_eq(each, channel)) {
-            return Some(None);
-        }
-        let fits = |message: &&Message| match msgtyp {
-            0 => true,
-            exact if exact > 0 => i64::from(message.mtype) == exact,
-            upto => i64::from(message.mtype) <= -upto,
-        };
-        let mtype = state.queue.iter().filter(fits).map(|message| message.mtype).min()?;
-        let at = state.queue.iter().position(|message| message.mtype == mtype)?;
-        Some(Some(state.queue.remove(at)))
-    });
-    if let Some(Some(message)) = message {
-        let _ = wire::send_packet(channel, &message);
-    }
 }

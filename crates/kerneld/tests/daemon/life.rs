@@ -55,7 +55,7 @@ fn a_failure_to_attach_is_told_where_it_was_started() {
         let output = bench.command(words).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(stderr.contains("does not accept a daemon: Operation not permitted"), "{stderr}");
+        assert_eq!(stderr.matches("does not accept a daemon: Operation not permitted").count(), 1, "{stderr}");
     }
     let output = kerneld().args(["--kernel", "/nonexistent/kernel"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

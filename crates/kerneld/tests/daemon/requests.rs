@@ -43,7 +43,10 @@ fn a_program_that_cannot_be_started_is_status_127_and_a_line_in_the_log() {
     let bench = Bench::new();
     let daemon = bench.daemon(&[]);
     std::fs::remove_file(bench.path("modprobe")).unwrap();
+    std::fs::remove_file(bench.path("blanker")).unwrap();
     assert_eq!(bench.kernel.call(Request::RequestModule, "vfat").0, 127);
+    assert_eq!(bench.kernel.call(Request::Blanker, "on").0, 127);
+    assert_eq!(bench.kernel.call(Request::Blanker, "off").0, 1);
     daemon.wait_for("modprobe` cannot be started: No such file or directory");
 }
 

@@ -48,10 +48,10 @@ pub struct Inserted {
 /// Inserts a module.
 pub(super) fn insert(client: &mut Client, request: &Insert<'_>, detail: Detail) -> Result<Inserted, Error> {
     let wrong = |error| Error::Object { path: request.path.to_owned(), error };
+    let bytes = read(request.path)?;
     let name = checked_name(request)?;
     let kernel = client.uname()?;
     let symbols = client.kernel_syms()?;
-    let bytes = read(request.path)?;
     let object = Object::parse(&bytes).map_err(wrong)?;
     if object.machine() != Machine::X86_64 {
         return Err(Error::Machine { path: request.path.to_owned(), module: object.machine(), kernel: kernel.machine });

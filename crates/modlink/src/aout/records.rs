@@ -49,6 +49,7 @@ pub(super) struct Header {
     pub(super) bss: u32,
     pub(super) symbols: u32,
     /// The entry address of a program.
+    #[cfg_attr(not(feature = "aout-write"), expect(dead_code, reason = "only the writer needs it"))]
     pub(super) entry: u32,
     pub(super) text_relocations: u32,
     pub(super) data_relocations: u32,

@@ -31,6 +31,13 @@ pub enum Error {
         /// Why.
         error: std::io::Error,
     },
+    /// An object could not be turned into an a.out one.
+    Aout {
+        /// The module.
+        name: String,
+        /// Why.
+        error: Box<modlink::Error>,
+    },
 }
 
 impl Error {
@@ -46,6 +53,7 @@ impl std::fmt::Display for Error {
             Self::Missing { program, package } => write!(f, "`{program}` is not installed; the package `{package}` has it"),
             Self::Refused { command, message } => write!(f, "`{command}` failed:\n{message}"),
             Self::Unknown { name } => write!(f, "there is no sample module `{name}`"),
+            Self::Aout { name, error } => write!(f, "`{name}` cannot become an a.out object: {error}"),
             Self::File { path, error } => write!(f, "`{}`: {error}", path.display()),
         }
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::cache::{Key, run};
 use super::{Error, rust};
-use crate::workspace;
+use crate::{Programs, workspace};
 
 /// The folders of samples under `modules/`.
 const KINDS: &[&str] = &["fs", "misc", "bad"];
@@ -13,8 +13,10 @@ const KINDS: &[&str] = &["fs", "misc", "bad"];
 /// Flags of every C module.
 const FLAGS: &[&str] = &["-std=gnu11", "-O2", "-ffreestanding", "-Wall", "-Wextra", "-Werror"];
 
-/// Flags for position-independent ELF.
+/// Flags by the format of the object.
 const ELF_FLAGS: &[&str] = &["-fPIC", "-fvisibility=hidden"];
+const AOUT_FLAGS: &[&str] =
+    &["-fno-pic", "-fcommon", "-mcmodel=small", "-fno-asynchronous-unwind-tables", "-fcf-protection=none", "-fno-stack-protector"];
 
 /// A C compiler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -35,6 +37,16 @@ impl Compiler {
     }
 }
 
+/// A format of object files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// ELF, position independent.
+    #[default]
+    Elf,
+    /// a.out (OMAGIC), for low memory.
+    Aout,
+}
+
 /// A sample module, and how to build it.
 #[derive(Clone, Debug)]
 pub struct Recipe {
@@ -42,7 +54,18 @@ pub struct Recipe {
     kind: &'static str,
     source: Source,
     compiler: Compiler,
+    format: Format,
     flags: Vec<String>,
+    modpost: Option<Modpost>,
+}
+
+/// What `modutils modpost` adds to a module.
+#[derive(Clone, Debug, Default)]
+pub struct Modpost {
+    /// The release of the kernel that it is for.
+    pub release: Option<String>,
+    /// `Module.symvers` files with the checksums of what it uses.
+    pub symvers: Vec<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,7 +84,22 @@ impl Recipe {
     pub fn sample(name: &str) -> Self {
         let found = KINDS.iter().find_map(|kind| Some((*kind, find(kind, name)?)));
         let (kind, source) = found.unwrap_or(("misc", Source::Absent));
-        Self { name: name.to_owned(), kind, source, compiler: Compiler::default(), flags: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            kind,
+            source,
+            compiler: Compiler::default(),
+            format: Format::default(),
+            flags: Vec::new(),
+            modpost: None,
+        }
+    }
+
+    /// A C file that lies elsewhere, of the kind `misc`.
+    #[must_use]
+    pub fn file(path: &Path) -> Self {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Self { source: Source::C(vec![path.to_owned()]), kind: "misc", ..Self::sample(&name) }
     }
 
     /// By this compiler.
@@ -71,10 +109,24 @@ impl Recipe {
         self
     }
 
+    /// In this format.
+    #[must_use]
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
     /// With further flags, which may undo the usual ones.
     #[must_use]
     pub fn flags(mut self, flags: &[&str]) -> Self {
         self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self
+    }
+
+    /// With what `modutils modpost` adds: release, checksums, dependencies.
+    #[must_use]
+    pub fn modpost(mut self, modpost: Modpost) -> Self {
+        self.modpost = Some(modpost);
         self
     }
 
@@ -108,11 +160,23 @@ impl Recipe {
     /// # Errors
     /// There is no such sample; the compiler is missing or refuses.
     pub fn try_build(&self) -> Result<PathBuf, Error> {
-        match &self.source {
-            Source::C(files) => self.build_c(files),
-            Source::Rust(root) => rust::build(&self.name, root),
-            Source::Absent => Err(Error::Unknown { name: self.name.clone() }),
+        let object = match &self.source {
+            Source::C(files) => self.build_c(files)?,
+            Source::Rust(root) => rust::build(&self.name, root)?,
+            Source::Absent => return Err(Error::Unknown { name: self.name.clone() }),
+        };
+        let object = match &self.modpost {
+            Some(modpost) => modpost.apply(&self.file_name(), &object)?,
+            None => object,
+        };
+        match self.format {
+            Format::Elf => Ok(object),
+            Format::Aout => self.to_aout(&object),
         }
+    }
+
+    fn file_name(&self) -> String {
+        format!("{}.o", self.name)
     }
 
     /// Builds it and puts a copy into a folder, which is made if it is not there.
@@ -121,7 +185,7 @@ impl Recipe {
     /// As [`try_build`](Self::try_build); the copy cannot be made.
     pub fn build_into(&self, folder: &Path) -> Result<PathBuf, Error> {
         let built = self.try_build()?;
-        let copy = folder.join(format!("{}.o", self.name));
+        let copy = folder.join(self.file_name());
         std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
         std::fs::copy(built, &copy).map_err(Error::file(&copy))?;
         Ok(copy)
@@ -130,7 +194,11 @@ impl Recipe {
     /// All words of the compiler's command line but the files.
     fn arguments(&self) -> Vec<String> {
         let include = |folder: &str| format!("-I{}", workspace().join("modules").join(folder).display());
-        let usual = FLAGS.iter().chain(ELF_FLAGS).map(|flag| (*flag).to_owned());
+        let format = match self.format {
+            Format::Elf => ELF_FLAGS,
+            Format::Aout => AOUT_FLAGS,
+        };
+        let usual = FLAGS.iter().chain(format).map(|flag| (*flag).to_owned());
         usual.chain([include("include"), include("fs/fat")]).chain(self.flags.iter().cloned()).collect()
     }
 
@@ -138,14 +206,13 @@ impl Recipe {
         let compiler = self.compiler.program();
         let mut key = Key::default();
         key.word((&self.name, self.arguments())).program(compiler)?.program("ld")?;
-        for file in files.iter().chain(&headers()?) {
+        let own = files.first().and_then(|file| file.parent());
+        for file in files.iter().chain(&headers(own)?) {
             key.file(file)?;
         }
-        let name = format!("{}.o", self.name);
-        key.cached(&name, |folder| {
+        key.cached(&self.file_name(), |folder| {
             let linked = self.compile(compiler, files, folder)?;
-            let result = folder.join(&name);
-            std::fs::rename(&linked, &result).map_err(Error::file(&linked))
+            std::fs::rename(&linked, folder.join(self.file_name())).map_err(Error::file(&linked))
         })
     }
 
@@ -164,6 +231,36 @@ impl Recipe {
         run(Command::new("ld").arg("-r").args(&objects).arg("-o").arg(&linked))?;
         Ok(linked)
     }
+
+    fn to_aout(&self, object: &Path) -> Result<PathBuf, Error> {
+        let elf = std::fs::read(object).map_err(Error::file(object))?;
+        let aout = modlink::aout::write(&elf).map_err(|error| Error::Aout { name: self.name.clone(), error: Box::new(error) })?;
+        store(&self.file_name(), &aout)
+    }
+}
+
+impl Modpost {
+    fn apply(&self, name: &str, object: &Path) -> Result<PathBuf, Error> {
+        let folder = tempfile::tempdir().map_err(Error::file(Path::new("a temporary folder")))?;
+        let output = folder.path().join(name);
+        let mut command = Command::new(Programs::built().path("modutils"));
+        command.arg("modpost").arg("-o").arg(&output);
+        if let Some(release) = &self.release {
+            command.arg("--release").arg(release);
+        }
+        for file in &self.symvers {
+            command.arg("--symvers").arg(file);
+        }
+        run(command.arg(object))?;
+        store(name, &std::fs::read(&output).map_err(Error::file(&output))?)
+    }
+}
+
+/// Keeps a file by its content.
+fn store(name: &str, content: &[u8]) -> Result<PathBuf, Error> {
+    let mut key = Key::default();
+    key.word((name, content));
+    key.cached(name, |folder| std::fs::write(folder.join(name), content).map_err(Error::file(folder)))
 }
 
 /// The source of a sample of this kind.
@@ -180,12 +277,12 @@ fn find(kind: &str, name: &str) -> Option<Source> {
     (!files.is_empty()).then_some(Source::C(files))
 }
 
-/// Every header that a module may include.
-fn headers() -> Result<Vec<PathBuf>, Error> {
+/// Every header that a module may include: the shared ones, and those in its own folder.
+pub(super) fn headers(own: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
+    let shared = ["include", "fs/fat"].map(|folder| workspace().join("modules").join(folder));
     let mut found = Vec::new();
-    for folder in ["include", "fs/fat", "fs/vfat"] {
-        let folder = workspace().join("modules").join(folder);
-        found.extend(files_of(&folder, "h").map_err(Error::file(&folder))?);
+    for folder in shared.iter().map(PathBuf::as_path).chain(own) {
+        found.extend(files_of(folder, "h").map_err(Error::file(folder))?);
     }
     Ok(found)
 }

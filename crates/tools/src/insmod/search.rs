@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use kmod::tree::Tree;
+
 /// Directories of a module tree, in the order of modutils 2.1; the last one is the tree's own top.
 const CATEGORIES: [&str; 12] = ["fs", "net", "scsi", "block", "cdrom", "ipv4", "ipv6", "sound", "fc4", "video", "misc", ""];
 
@@ -45,13 +47,9 @@ impl Search {
 
     /// Modules of the tree that export a symbol, as depmod's `modules.symbols` says.
     pub(super) fn providers(&self, symbol: &str, release: &str) -> Vec<String> {
-        let path = self.root.join("lib/modules").join(release).join("modules.symbols");
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let provider = |line: &str| {
-            let mut words = line.strip_prefix("alias symbol:")?.split_ascii_whitespace();
-            (words.next()? == symbol).then(|| words.next().map(str::to_owned)).flatten()
-        };
-        text.lines().filter_map(provider).collect()
+        let tree = Tree::new(self.root.join("lib/modules").join(release));
+        let found = tree.symbols().search_wild(&format!("symbol:{symbol}")).unwrap_or_default();
+        found.into_iter().map(|value| value.text).collect()
     }
 }
 

@@ -39,6 +39,9 @@ extern long mod_use_count_ __attribute__((visibility("hidden")));
 #define NAMED(a, b) PASTE(a, b)
 #define MODINFO(text) static const char NAMED(info_, __COUNTER__)[] __attribute__((section(".modinfo"), used, aligned(1))) = text
 #define EXPORT(name) static const char NAMED(export_, __COUNTER__)[] __attribute__((section("__ksymtab_strings"), used, aligned(1))) = #name
+#ifdef RELEASE
+MODINFO("kernel_version=" RELEASE);
+#endif
 #define PROTO(name, text) static const char NAMED(proto_, __COUNTER__)[] __attribute__((section("__kproto"), used, aligned(1))) = #name "\0" text
 "#;
 
@@ -88,7 +91,6 @@ pub(crate) struct World {
     pub(crate) dir: TempDir,
     pub(crate) kernel: Kernel,
     pub(crate) key: i64,
-    pub(crate) log: Arc<Mutex<Vec<String>>>,
     _server: Server,
 }
 
@@ -105,15 +107,15 @@ impl World {
         let kernel = Kernel::builder()
             .sysname("test")
             .release(RELEASE)
-            .export("note", note as usize as u64, "void note(long, long)")
-            .export("wait_for", wait_for as usize as u64, "void wait_for(long)")
+            .export("note", note as *const () as usize as u64, "void note(long, long)")
+            .export("wait_for", wait_for as *const () as usize as u64, "void wait_for(long)")
             .modversions(modversions)
             .log(move |_, line| sink.lock().unwrap().push(line.to_owned()))
             .kmsg(move || reader.lock().unwrap().join("\n"))
             .build()
             .expect("a kernel");
         let server = kernel.serve(dir.path().join("kernel")).expect("a server");
-        Self { dir, kernel, key: KEYS.fetch_add(1, Ordering::Relaxed), log, _server: server }
+        Self { dir, kernel, key: KEYS.fetch_add(1, Ordering::Relaxed), _server: server }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -138,14 +140,20 @@ impl World {
         Outcome::of(self.command(words.next().expect("a tool")).args(words))
     }
 
-    /// Compiles `NAME.o` in the world's directory.
+    /// Compiles `NAME.o` in the world's directory: a module for the kernel's release.
     #[track_caller]
     pub(crate) fn compile(&self, name: &str, source: &str) -> PathBuf {
+        self.compile_with(name, source, &[&format!("-DRELEASE=\"{RELEASE}\"")])
+    }
+
+    /// Compiles `NAME.o` with further flags; it does not say for which release it is.
+    #[track_caller]
+    pub(crate) fn compile_with(&self, name: &str, source: &str, flags: &[&str]) -> PathBuf {
         let (input, output) = (self.path(&format!("{name}.c")), self.path(&format!("{name}.o")));
         std::fs::write(&input, format!("{PRELUDE}{source}")).unwrap();
         let mut compiler = Command::new("gcc");
         compiler.args(["-O1", "-ffreestanding", "-fPIC", "-fvisibility=hidden", "-fno-builtin", &format!("-DKEY={}L", self.key)]);
-        let done = compiler.arg("-c").arg(&input).arg("-o").arg(&output).output().expect("gcc runs");
+        let done = compiler.args(flags).arg("-c").arg(&input).arg("-o").arg(&output).output().expect("gcc runs");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         output
     }
