@@ -97,9 +97,7 @@ impl Collector<'_> {
         }
         let softdeps = config.softdeps_of(module).flat_map(|r| r.what.pre.iter().chain(&r.what.post));
         let weakdeps = config.weakdeps_of(module).flat_map(|r| &r.what);
-        for (words, because) in
-            [(softdeps.collect::<Vec<_>>(), Because::Softdep), (weakdeps.collect::<Vec<_>>(), Because::Weakdep)]
-        {
+        for (words, because) in [(softdeps.collect::<Vec<_>>(), Because::Softdep), (weakdeps.collect::<Vec<_>>(), Because::Weakdep)] {
             for word in words {
                 let found: Vec<Match> = lookup(self.tree, config, word)?;
                 if found.is_empty() {

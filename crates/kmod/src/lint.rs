@@ -221,10 +221,12 @@ impl<'a> Linter<'a> {
         if self.modules.contains(&rule.pattern) {
             return Ok(self.parameters(&rule.pattern, &rule.what));
         }
+        if rule.place.file.starts_with("/proc") {
+            // What is on the command line and is no module's, the kernel has taken itself: not all of its parts are in a list.
+            return Ok(Vec::new());
+        }
         if self.builtin.contains(&rule.pattern) {
-            // From the command line the kernel has taken it itself.
-            let taken = rule.place.file.starts_with("/proc");
-            return Ok(if taken { Vec::new() } else { vec![(Effect::None, Cause::BuiltinOptions)] });
+            return Ok(vec![(Effect::None, Cause::BuiltinOptions)]);
         }
         let alias = self.config.aliases.iter().any(|a| a.pattern == rule.pattern);
         let alias = alias || !lookup(self.tree, self.config, &rule.pattern)?.is_empty();

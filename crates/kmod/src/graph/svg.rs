@@ -1,6 +1,6 @@
 //! A picture: columns from left to right, each module one column behind the last module that needs it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{EdgeKind, Graph};
 
@@ -71,9 +71,20 @@ fn places(graph: &Graph) -> BTreeMap<&str, Place> {
     places
 }
 
-/// The column of each module: the length of the longest way to it. Softdeps may form circles, so no way is longer than there are modules.
+/// The column of each module: at first the length of the shortest way to it from where the graph begins, then moved right until symbols
+/// are needed only from the left. Softdeps may form circles, so they move nothing; and no way is longer than there are modules.
 fn columns(graph: &Graph) -> BTreeMap<&str, usize> {
-    let mut columns: BTreeMap<&str, usize> = graph.edges.keys().map(|m| (m.as_str(), 0)).collect();
+    let mut columns: BTreeMap<&str, usize> = graph.roots.iter().map(|m| (m.as_str(), 0)).collect();
+    let mut waiting: VecDeque<&str> = graph.roots.iter().map(String::as_str).collect();
+    while let Some(module) = waiting.pop_front() {
+        let next = columns.get(module).copied().unwrap_or(0) + 1;
+        for edge in graph.needs(module) {
+            columns.entry(&edge.to).or_insert_with(|| {
+                waiting.push_back(&edge.to);
+                next
+            });
+        }
+    }
     for _ in 0..graph.edges.len() {
         let mut moved = false;
         for (module, edges) in &graph.edges {
