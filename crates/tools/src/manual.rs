@@ -185,19 +185,20 @@ mod tests {
         }
     }
 
+    /// The words of an example line of a command. What has no program of its own is called as a word of kmod.
+    fn words<'a>(line: &'a str, name: &str) -> Option<Vec<&'a str>> {
+        let words: Vec<&str> = line.strip_prefix("  ")?.split(" #").next()?.split_whitespace().collect();
+        let words = if words.first() == Some(&"kmod") { words.get(1..)?.to_vec() } else { words };
+        (words.first() == Some(&name)).then_some(words)
+    }
+
     /// A command's examples are lines that its own parser accepts.
     #[test]
     fn examples_are_accepted_by_the_parser() {
         for applet in super::APPLETS {
             let definition = (applet.definition)();
             let text = definition.get_after_help().map(ToString::to_string).unwrap_or_default();
-            // What has no program of its own is called as a word of kmod.
-            let called = |line: &'static str| -> Option<Vec<&'static str>> {
-                let words: Vec<&str> = line.split(" #").next()?.split_whitespace().collect();
-                let words = if words.first() == Some(&"kmod") { words.get(1..)?.to_vec() } else { words };
-                (words.first() == Some(&applet.name)).then_some(words)
-            };
-            let examples: Vec<_> = text.leak().lines().filter(|line| line.starts_with("  ")).filter_map(called).collect();
+            let examples: Vec<_> = text.lines().filter_map(|line| words(line, applet.name)).collect();
             assert!(!examples.is_empty(), "{} has no examples", applet.name);
             for example in examples {
                 let result = (applet.definition)().try_get_matches_from(&example);
