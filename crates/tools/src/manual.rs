@@ -47,6 +47,9 @@ enum Task {
     },
 }
 
+/// Commands that have no program of their own: they are words of kmod.
+const WORDS_OF_KMOD: [&str; 1] = ["static-nodes"];
+
 /// Runs the program's own tasks; answers the exit status.
 pub(crate) fn run(name: &'static str, arguments: Vec<OsString>) -> u8 {
     let mut console = Console::new(name);
@@ -118,7 +121,8 @@ fn definitions() -> impl Iterator<Item = (&'static str, clap::Command)> {
 fn man(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     for (name, definition) in definitions() {
-        fs::write(directory.join(format!("{name}.8")), page(definition)?)?;
+        let prefix = if WORDS_OF_KMOD.contains(&name) { "kmod-" } else { "" };
+        fs::write(directory.join(format!("{prefix}{name}.8")), page(definition)?)?;
     }
     Ok(())
 }
@@ -148,7 +152,8 @@ fn print_completions(shell: Shell, command: &str, console: &mut Console) -> Outc
 fn links(directory: &Path) -> io::Result<()> {
     let program = std::env::current_exe()?;
     fs::create_dir_all(directory)?;
-    for name in APPLETS.iter().map(|applet| applet.name).chain(["kmod"]) {
+    let names = APPLETS.iter().map(|applet| applet.name).filter(|name| !WORDS_OF_KMOD.contains(name));
+    for name in names.chain(["kmod"]) {
         match std::os::unix::fs::symlink(&program, directory.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => other?,

@@ -247,5 +247,7 @@ fn eh_frame(layout: &Layout<'_>) -> Option<(u64, u64)> {
 fn last_word(client: &mut Client, name: &str) -> Option<String> {
     let log = client.read(ProcFile::Kmsg).ok()?;
     let line = log.lines().rev().take(8).find(|line| line.contains(name))?;
-    Some(line.trim().to_owned())
+    // Without the time that kernel logs put in front: `[    1.167473] `.
+    let text = line.strip_prefix('[').and_then(|line| line.split_once("] ")).map_or(line, |(_, text)| text);
+    Some(text.trim().to_owned())
 }
