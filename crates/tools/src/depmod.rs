@@ -150,7 +150,15 @@ impl Depmod {
             symbols.add_system_map(path, self.symbol_prefix).map_err(|e| fatal(console, e))?;
         }
         if let Target::Hosted(socket) = self.kernel.target() {
-            let told = Hosted::connect(&socket).and_then(|mut k| k.symbols()).map_err(|e| fatal(console, e))?;
+            let told = match Hosted::connect(&socket).and_then(|mut k| k.symbols()) {
+                Ok(told) => told,
+                // A tree can be indexed before its kernel runs, where its release is given.
+                Err(why) if self.kernel.kernel.is_none() && self.words.first().is_some_and(|word| is_release(word)) => {
+                    console.info(format_args!("the kernel's own symbols are not taken into account: {why}"));
+                    return Ok(symbols);
+                }
+                Err(why) => return Err(fatal(console, why)),
+            };
             // Behind the marker with the empty name come the kernel's own; symbols of loaded modules would hide the modules.
             let resident = told.into_iter().skip_while(|s| s.name != "#").skip(1).map(|s| s.name);
             symbols.add(resident);

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use uapi::{AUTOCLEAN, InitModule, Part, Routines, VISITED};
 
 use super::{may_change, module_name};
-use crate::error::{Error, TableError};
+use crate::error::{Error, Routine, TableError};
 use crate::fault::Fault;
 use crate::gdb::Registration;
 use crate::kernel::Kernel;
@@ -67,10 +67,10 @@ fn check_routines(module: &Module, routines: Routines) -> Result<(), Error> {
         Error::Routine { module, routine, address, text }
     };
     if !matches!(module.part_at(routines.init), Some(Part::Text | Part::InitText)) {
-        return Err(outside("init_module", routines.init));
+        return Err(outside(Routine::Init, routines.init));
     }
     if module.part_at(routines.cleanup) != Some(Part::Text) {
-        return Err(outside("cleanup_module", routines.cleanup));
+        return Err(outside(Routine::Cleanup, routines.cleanup));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use kernel::{Force, Gdb, Lifetime, Load, Modversions, Oops, PerfMap, Unwind};
+use kernel::{Fault, Force, Lifetime, Load, Modversions, Oops, PerfMap, Unwind};
 use uapi::{Errno, ProcFile};
 
 use crate::world::World;
@@ -172,15 +172,20 @@ fn backtraces_cross_module_code() {
 }
 
 #[test]
-fn a_debugger_is_shown_the_object_and_forgets_it() {
-    let world = world(|builder| builder.gdb(Gdb::Register));
-    assert!(world.kernel.uname().debugger);
-    let object = compile(&format!("{HEADER}{FAT}"), &["-fPIC", "-g"]);
-    for _ in 0..3 {
-        world.kernel.load(&object, &Load::named("shown")).unwrap();
-        world.kernel.load(&object, &Load::named("too")).unwrap();
-        world.kernel.unload("shown").unwrap();
-        world.kernel.unload("too").unwrap();
+fn a_panic_of_an_export_unwinds_through_compiled_code() {
+    extern "C-unwind" fn fail() {
+        std::panic::panic_any("on purpose");
     }
-    assert!(world.names().is_empty());
+    let source = "extern void fail(void); int entry(void) { fail(); return 1; } \
+                  int init_module(void) { return 0; } void cleanup_module(void) {}";
+    let object = compile(&format!("{HEADER}{source}"), &["-fPIC", "-fasynchronous-unwind-tables"]);
+    for oops in [Oops::Off, Oops::Diagnose] {
+        let world =
+            world(|builder| builder.oops(oops).unwind(Unwind::Register).export("fail", fail as *const () as u64, "void fail(void)"));
+        world.kernel.load(&object, &Load::named("thrower")).unwrap();
+        let entry = world.kernel.get_module_symbol(None, "entry").unwrap();
+        let fault = world.kernel.call(entry, [0; 6]).unwrap_err();
+        assert!(matches!(fault, Fault::Panicked { module: Some(_) }), "{oops:?}: {fault:?}");
+        assert!(world.log.text().contains("a panic while in a call to `thrower`"), "{}", world.log.text());
+    }
 }
