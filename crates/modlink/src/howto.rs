@@ -98,23 +98,22 @@ pub(crate) mod need {
     pub(crate) const DATA: u8 = 8;
     /// A look at the instruction.
     pub(crate) const LOOK: u8 = 16;
-    /// Nothing at all when the symbol is in the image.
-    pub(crate) const FREE_INSIDE: u8 = 128;
-    /// What stays with the symbol.
-    pub(crate) const MARKS: u8 = USED | SLOT | STUB | DATA;
+    /// What nothing can give.
+    pub(crate) const REFUSAL: u8 = 128;
+    /// What a symbol of the image has by being there: all but a slot.
+    pub(crate) const INSIDE: u8 = USED | STUB | DATA | LOOK;
 }
 
 impl Howto {
     const fn new(name: &'static str, formula: Formula, size: u8, fit: Fit) -> Self {
         let needs = match formula {
             Formula::Nothing => 0,
-            Formula::Absolute => need::USED | need::DATA | need::FREE_INSIDE,
-            Formula::FromTable | Formula::Size | Formula::Table => need::USED | need::DATA,
-            Formula::Relative => need::USED | need::LOOK | need::FREE_INSIDE,
-            Formula::Branch => need::USED | need::STUB | need::FREE_INSIDE,
+            Formula::Absolute | Formula::FromTable | Formula::Size | Formula::Table => need::USED | need::DATA,
+            Formula::Relative => need::USED | need::LOOK,
+            Formula::Branch => need::USED | need::STUB,
             Formula::SlotRelaxable => need::USED | need::DATA | need::SLOT,
             Formula::Slot | Formula::SlotInTable | Formula::SlotByInstruction => need::USED | need::DATA | need::SLOT,
-            Formula::ThreadLocal | Formula::Dynamic | Formula::Unknown => need::LOOK,
+            Formula::ThreadLocal | Formula::Dynamic | Formula::Unknown => need::REFUSAL,
         };
         let shortcut = match (formula, size, fit) {
             (Formula::Relative | Formula::Branch, 4, Fit::Signed) => Shortcut::Distance,
@@ -203,7 +202,7 @@ fn put<const N: usize>(field: &mut [u8], bytes: Option<&[u8; N]>, fits: bool) ->
 pub(crate) type Table = [Howto; TYPES];
 
 /// One more than the largest number of a type, rounded up to a power of two so that a mask makes an index.
-const TYPES: usize = 64;
+pub(crate) const TYPES: usize = 64;
 
 /// All types of a machine in a format.
 pub(crate) fn table(machine: Machine, format: Format) -> &'static Table {
