@@ -15,7 +15,7 @@ fn toy(name: &str, how: &str) {
 #[test]
 fn a_mounted_file_system_is_read_byte_for_byte() {
     let (image, bytes) = device();
-    toy("toywhole", "");
+    toy("toywhole", "well");
     mount(image.path(), "toywhole", "/whole", "").unwrap();
     let mounts = &host().services().mounts;
     assert_eq!(mounts.read("/whole/device", 0, 1 << 20).unwrap(), bytes);
@@ -39,7 +39,7 @@ fn a_mounted_file_system_is_read_byte_for_byte() {
 #[test]
 fn a_device_that_does_not_carry_it_is_refused_and_closed() {
     let (image, _) = device();
-    toy("toyrefuse", "");
+    toy("toyrefuse", "well");
     let before = host().services().devices.count();
     for _ in 0..300 {
         assert_eq!(mount(image.path(), "toyrefuse", "/refuse", "refuse"), Err(Errno::EINVAL));
@@ -66,7 +66,7 @@ fn what_read_super_sets_up_wrong_is_refused() {
 fn a_trap_in_a_read_is_eio_and_the_mount_is_dead() {
     let (image, bytes) = device();
     toy("toytrap", "trap");
-    toy("toysound", "");
+    toy("toysound", "well");
     mount(image.path(), "toytrap", "/trap", "").unwrap();
     mount(image.path(), "toysound", "/sound", "").unwrap();
     let mounts = &host().services().mounts;
@@ -125,13 +125,13 @@ fn what_a_module_forgets_is_taken_from_it_with_a_line_in_the_log() {
     host().kernel().unload("toyforget").unwrap();
     assert_eq!(log("`toyforget` went without unregister_filesystem").len(), 1);
     assert_eq!(mount(image.path(), "toyforget", "/forget", ""), Err(Errno::ENODEV));
-    toy("toyforget", "");
+    toy("toyforget", "well");
     host().kernel().unload("toyforget").unwrap();
 }
 
 #[test]
 fn names_of_types_are_taken_once() {
-    toy("toyfirst", "");
+    toy("toyfirst", "well");
     let refused = load("toyfs", "toysecond", &["type_name=toyfirst"]).unwrap_err();
     assert!(log("toysecond").iter().any(|line| line.contains("-16") || line.contains("busy")), "{refused} {:?}", log("toysecond"));
     assert!(!host().kernel().module_names().iter().any(|name| name.as_str() == "toysecond"));
@@ -141,7 +141,7 @@ fn names_of_types_are_taken_once() {
 #[test]
 fn many_clients_use_a_mount_while_others_come_and_go() {
     let (image, bytes) = device();
-    toy("toymany", "");
+    toy("toymany", "well");
     mount(image.path(), "toymany", "/many", "").unwrap();
     let (read, remounted) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {

@@ -28,7 +28,7 @@ fn host() -> &'static Host {
 /// The object of a module in `tests/modules`, compiled once.
 fn object(name: &str) -> Vec<u8> {
     static OBJECTS: Mutex<Option<HashMap<String, Vec<u8>>>> = Mutex::new(None);
-    let mut objects = OBJECTS.lock().unwrap();
+    let mut objects = OBJECTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     objects.get_or_insert_default().entry(name.to_owned()).or_insert_with(|| compile(name)).clone()
 }
 

@@ -3,7 +3,7 @@
 #include "module.h"
 
 static char *type_name = "toyfs";
-static char *how = "";
+static char *how = "well";
 module_param(type_name, charp);
 module_param(how, charp);
 
@@ -58,7 +58,7 @@ static int readdir(struct inode *dir, u64 *position, filldir_t fill, void *conte
 static long read(struct inode *file, void *buffer, size_t size, u64 offset)
 {
 	if (!strcmp(how, "trap"))
-		*(volatile int *)8 = 1;
+		*(volatile int *)(size + 8) = 1; /* a page that is not there: sizes are small */
 	if (!strcmp(how, "too-much"))
 		return (long)size + 1;
 	if (!strcmp(how, "odd-error"))
