@@ -21,6 +21,7 @@ extern crate alloc;
 
 mod addr;
 pub mod aout;
+mod debug;
 mod error;
 mod howto;
 mod image;
@@ -30,6 +31,7 @@ pub mod module;
 mod object;
 
 pub use addr::Addr;
+pub use debug::PlacedFunction;
 pub use error::{Error, FileTable, Limits, Remedy, Result, Site, WrongVersion};
 pub use image::{Image, PlacedSection, PlacedSymbol};
 pub use layout::{Buffer, Import, Layout, LayoutOptions, Part, Parts, Relax, UseCount};

@@ -170,7 +170,11 @@ fn row_24_references_are_fixed_up_in_memory_and_the_file_is_untouched() {
         let object = world.compile("hello", &source, flags);
         let before = std::fs::read(&object).expect("the object");
         let _done = world.run("insmod", &[&object.to_string_lossy()]).ok();
-        assert!(log(&world).lines().rfind(|line| line.contains("hello: ")).is_some_and(|line| line.ends_with("=b 4")), "{flags:?}: {}", log(&world));
+        assert!(
+            log(&world).lines().rfind(|line| line.contains("hello: ")).is_some_and(|line| line.ends_with("=b 4")),
+            "{flags:?}: {}",
+            log(&world)
+        );
         let _done = world.run("rmmod", &["hello"]).ok();
         assert_eq!(std::fs::read(&object).expect("the object"), before, "{flags:?}");
     }
