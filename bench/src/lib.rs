@@ -1,6 +1,13 @@
 //! Benchmarks of the module system beside their rivals.
+//!
+//! Each benchmark makes its own work, measures every subject in a child process of its own, and gives a
+//! [`report::Report`]: rows for programs, a table and a plot for people.
+
 pub mod command;
 pub mod error;
+mod host;
+pub mod link;
+mod mapping;
 pub mod measure;
 pub mod report;
 pub mod work;
