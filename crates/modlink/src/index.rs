@@ -85,11 +85,8 @@ impl<T> NameIndex<T> {
     pub fn find(&self, name: &str) -> Option<&T> {
         let hash = self.hash(name);
         let tag = tag(hash);
-        let same = self
-            .table
-            .iter_hash(hash)
-            .filter(|slot| slot.tag == tag && slot.name(&self.names) == name.as_bytes());
-        same.max_by_key(|slot| slot.start).map(|slot| &slot.value)
+        let same = |slot: &Slot<T>| slot.tag == tag && slot.name(&self.names) == name.as_bytes();
+        self.table.find(hash, same).map(|slot| &slot.value)
     }
 
     /// Keeps the entries that `keep` says yes to, and gives the room of the others' names back.
