@@ -19,7 +19,7 @@ unsafe extern "C" {
 }
 
 /// Every name that the host exports, with its address.
-pub fn symbols() -> &'static [(&'static CStr, u64)] {
+pub(crate) fn symbols() -> &'static [(&'static CStr, u64)] {
     static SYMBOLS: OnceLock<Vec<(&CStr, u64)>> = OnceLock::new();
     SYMBOLS.get_or_init(|| {
         // SAFETY: a constant of the host.
@@ -37,7 +37,7 @@ pub fn symbols() -> &'static [(&'static CStr, u64)] {
 }
 
 /// The address of `name` in the host, looked up in a hash table that is built once.
-pub fn resolve(name: &str) -> Option<u64> {
+pub(crate) fn resolve(name: &str) -> Option<u64> {
     static TABLE: OnceLock<FxHashMap<&[u8], u64>> = OnceLock::new();
     let table = TABLE.get_or_init(|| symbols().iter().map(|(name, address)| (name.to_bytes(), *address)).collect());
     table.get(name.as_bytes()).copied()

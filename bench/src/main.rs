@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use bench::error::{Error, Result};
 use bench::link;
 use bench::report::Report;
+use bench::symbols;
 use clap::{Parser, Subcommand};
 
 /// Benchmarks of the module system beside their rivals, measured in the same run.
@@ -25,11 +26,25 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Finding names among up to 100,000 exports.
+    Symbols {
+        #[command(flatten)]
+        options: symbols::Options,
+        /// Print one JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// Get LLVM's `llvm-jitlink` from Debian into target/bench, installing nothing.
     Fetch,
     /// One measurement, in a process of its own.
-    #[command(hide = true)]
-    Child(link::Task),
+    #[command(subcommand, hide = true)]
+    Child(Child),
+}
+
+#[derive(Debug, Subcommand)]
+enum Child {
+    Link(link::Task),
+    Symbols(symbols::Task),
 }
 
 fn main() -> ExitCode {
@@ -50,7 +65,9 @@ fn act(bench: &Bench) -> Result<String> {
     match bench {
         Bench::Link { options, json } => tell(&link::run(options)?, *json),
         Bench::Fetch => link::fetch().map(|()| String::new()),
-        Bench::Child(task) => to_json(&link::child(task)?),
+        Bench::Symbols { options, json } => tell(&symbols::run(options)?, *json),
+        Bench::Child(Child::Link(task)) => to_json(&link::child(task)?),
+        Bench::Child(Child::Symbols(task)) => to_json(&symbols::child(task)?),
     }
 }
 

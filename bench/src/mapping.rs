@@ -9,13 +9,13 @@ use crate::error::{Error, Result};
 use crate::{host, measure};
 
 /// The page size of x86-64.
-pub const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 4096;
 /// How much is reserved beside the host.
 const ARENA: usize = 1 << 30;
 
 /// Where code is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// Within two gibibytes of the host's code and data.
     Near,
     /// Where mmap(2) puts it: out of reach of 32-bit references to the host.
@@ -24,7 +24,7 @@ pub enum Place {
 
 /// Fresh zeroed memory, readable and writable; given back when dropped.
 #[derive(Debug)]
-pub struct Mapping {
+pub(crate) struct Mapping {
     start: *mut u8,
     length: usize,
     place: Place,
@@ -47,7 +47,7 @@ impl Mapping {
     ///
     /// # Errors
     /// [`Error::System`] when there is no room.
-    pub fn new(place: Place, length: usize) -> Result<Self> {
+    pub(crate) fn new(place: Place, length: usize) -> Result<Self> {
         let length = length.max(1).next_multiple_of(PAGE);
         let (wish, flags) = match place {
             Place::Near => (arena()?.take(length)?, libc::MAP_FIXED),
@@ -59,17 +59,17 @@ impl Mapping {
     }
 
     /// The address of the first byte.
-    pub fn address(&self) -> u64 {
+    pub(crate) fn address(&self) -> u64 {
         self.start.addr() as u64
     }
 
     /// The address of the first byte as a pointer.
-    pub const fn pointer(&self) -> *mut u8 {
+    pub(crate) const fn pointer(&self) -> *mut u8 {
         self.start
     }
 
     /// All of its bytes. Not after [`Mapping::protect`] took the right to write away.
-    pub fn bytes(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
         // SAFETY: the mapping is that long, readable and writable, and borrowed for as long as the slice lives.
         unsafe { std::slice::from_raw_parts_mut(self.start, self.length) }
     }
@@ -78,7 +78,7 @@ impl Mapping {
     ///
     /// # Errors
     /// [`Error::System`].
-    pub fn protect(&self, range: Range<usize>, access: libc::c_int) -> Result<()> {
+    pub(crate) fn protect(&self, range: Range<usize>, access: libc::c_int) -> Result<()> {
         let length = range.end.min(self.length).saturating_sub(range.start);
         if length == 0 {
             return Ok(());

@@ -1,2 +1,56 @@
-//! The tasks of this project.
-fn main() {}
+//! The tasks of this project: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench NAME`, `cargo xtask ci`.
+
+mod bench;
+mod checks;
+mod demo;
+mod packages;
+mod step;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The tasks of this project.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", after_help = "Examples:\n  cargo xtask demo\n  cargo xtask test\n  cargo xtask bench link --json")]
+struct Options {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build everything, boot a hosted kernel, mount a FAT image in it, and watch modules come and go.
+    Demo,
+    /// Formatting, lints, all tests, doc tests, tidy checks. Installs what the tests need, and says what and why.
+    Test {
+        /// Only the tests whose names contain this.
+        filter: Option<String>,
+    },
+    /// Measure, beside rivals in the same run.
+    Bench {
+        /// link, symbols, demand.
+        name: String,
+        /// One JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What the CI machine runs: the same as `test`, from scratch.
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let done = match Options::parse().task {
+        Task::Demo => demo::run(),
+        Task::Test { filter } => checks::run(filter.as_deref()),
+        Task::Bench { name, json } => bench::run(&name, json),
+        Task::Ci => checks::run(None),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

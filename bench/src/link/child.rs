@@ -1,11 +1,10 @@
 //! One measurement in a process of its own: its memory is nobody else's, and its CPU stays the same.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use crate::command;
+use crate::child;
 use crate::error::{Error, Result};
 use crate::measure::{self, Memory};
 use crate::work;
@@ -81,17 +80,9 @@ pub(super) fn input(spec: Spec, functions: u32) -> Result<PathBuf> {
     }
 }
 
-/// Measures, from the parent: starts this program again as the child.
+/// Measures, from the parent.
 pub(super) fn start(task: &Task) -> Result<Answer> {
-    let program = std::env::current_exe().map_err(|source| Error::System { call: "current_exe", source })?;
-    let mut child = Command::new(program);
-    child.args(["child", &task.subject, &task.functions.to_string(), &task.times.to_string()]);
-    if task.with_call {
-        child.arg("--with-call");
-    }
-    let output = command::run(&mut child)?;
-    serde_json::from_slice(&output.stdout).map_err(|error| Error::Format {
-        what: String::from_utf8_lossy(&output.stdout).into_owned(),
-        reason: error.to_string(),
-    })
+    let (functions, times) = (task.functions.to_string(), task.times.to_string());
+    let with_call = task.with_call.then_some("--with-call");
+    child::start(["link", &task.subject, &functions, &times].into_iter().chain(with_call))
 }

@@ -152,14 +152,13 @@ fn plot(results: &Results, sizes: &[u32]) -> Result<()> {
             })
             .collect(),
     });
-    let plot = Plot {
+    Plot {
         title: "Loading relocatable code: time per function".to_owned(),
         across: "functions in the object (7 relocations each)".to_owned(),
         up: "microseconds per function".to_owned(),
         series: series.collect(),
-    };
-    let path = crate::report::folder().join("link.svg");
-    std::fs::write(&path, plot.svg()).map_err(|source| Error::File { path, source })
+    }
+    .write("link")
 }
 
 /// The size in bytes of the object that modlink loads.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::error::{Error, Result};
+
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 520.0;
 const LEFT: f64 = 80.0;
@@ -66,6 +68,17 @@ impl Axis {
 }
 
 impl Plot {
+    /// Writes the plot as `NAME.svg` to [`folder`](super::folder).
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn write(&self, name: &str) -> Result<()> {
+        let folder = super::folder();
+        let path = folder.join(name).with_extension("svg");
+        let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, self.svg()));
+        written.map_err(|source| Error::File { path, source })
+    }
+
     /// The SVG document.
     #[must_use]
     pub fn svg(&self) -> String {

@@ -3,7 +3,9 @@
 use alloc::vec::Vec;
 use core::fmt;
 use core::hash::BuildHasher;
+use core::mem;
 
+use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// An index of names, for symbol tables of 100,000 entries and more.
@@ -17,6 +19,8 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 #[derive(Clone)]
 pub struct NameIndex<T> {
     table: HashTable<Slot<T>>,
+    /// Entries hidden by a newer one of the same name: few, and never in the way of a look-up.
+    hidden: Vec<Slot<T>>,
     names: Vec<u8>,
     hasher: DefaultHashBuilder,
 }
@@ -42,6 +46,7 @@ impl<T> NameIndex<T> {
     pub fn with_capacity(symbols: usize, bytes: usize) -> Self {
         Self {
             table: HashTable::with_capacity(symbols),
+            hidden: Vec::new(),
             names: Vec::with_capacity(bytes),
             hasher: DefaultHashBuilder::default(),
         }
@@ -50,7 +55,7 @@ impl<T> NameIndex<T> {
     /// How many entries there are, hidden ones included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.table.len().saturating_add(self.hidden.len())
     }
 
     /// Whether there is no entry.
@@ -64,20 +69,26 @@ impl<T> NameIndex<T> {
         let hash = self.hash(name);
         let start = self.names.len();
         self.names.extend_from_slice(name.as_bytes());
-        let slot = Slot {
-            start,
-            end: self.names.len(),
-            tag: tag(hash),
-            value,
-        };
+        let slot = Slot { start, end: self.names.len(), tag: tag(hash), value };
         // Between two names, so that two empty ones start at different places too.
         self.names.push(0);
-        let Self {
-            table,
-            names,
-            hasher,
-        } = self;
-        table.insert_unique(hash, slot, |slot| hasher.hash_one(slot.name(names)));
+        self.place(hash, slot);
+    }
+
+    /// Puts a slot, whose name is there, into the table; the older of two with the same name is hidden.
+    fn place(&mut self, hash: u64, slot: Slot<T>) {
+        let Self { table, hidden, names, hasher } = self;
+        let same = |other: &Slot<T>| other.tag == slot.tag && other.name(names) == slot.name(names);
+        match table.entry(hash, same, |slot| hasher.hash_one(slot.name(names))) {
+            Entry::Vacant(entry) => {
+                entry.insert(slot);
+            }
+            Entry::Occupied(mut entry) => {
+                let newer = slot.start > entry.get().start;
+                let older = if newer { mem::replace(entry.get_mut(), slot) } else { slot };
+                hidden.push(older);
+            }
+        }
     }
 
     /// The newest entry of that name.
@@ -92,7 +103,17 @@ impl<T> NameIndex<T> {
     /// Keeps the entries that `keep` says yes to, and gives the room of the others' names back.
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         self.table.retain(|slot| keep(&slot.value));
-        let mut slots: Vec<&mut Slot<T>> = self.table.iter_mut().collect();
+        self.hidden.retain(|slot| keep(&slot.value));
+        for slot in mem::take(&mut self.hidden) {
+            let hash = self.hasher.hash_one(slot.name(&self.names));
+            self.place(hash, slot);
+        }
+        self.compact();
+    }
+
+    /// Closes the gaps between the names that are still used.
+    fn compact(&mut self) {
+        let mut slots: Vec<&mut Slot<T>> = self.table.iter_mut().chain(&mut self.hidden).collect();
         slots.sort_unstable_by_key(|slot| slot.start);
         let mut end = 0;
         for slot in slots {
@@ -129,20 +150,14 @@ impl<T> Default for NameIndex<T> {
 
 impl<T: fmt::Debug> fmt::Debug for NameIndex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |slot: &Slot<T>| {
-            alloc::string::String::from_utf8_lossy(slot.name(&self.names)).into_owned()
-        };
-        f.debug_map()
-            .entries(self.table.iter().map(|slot| (name(slot), &slot.value)))
-            .finish()
+        let name = |slot: &Slot<T>| alloc::string::String::from_utf8_lossy(slot.name(&self.names)).into_owned();
+        f.debug_map().entries(self.table.iter().chain(&self.hidden).map(|slot| (name(slot), &slot.value))).finish()
     }
 }
 
 impl<'n, T> Extend<(&'n str, T)> for NameIndex<T> {
     fn extend<I: IntoIterator<Item = (&'n str, T)>>(&mut self, entries: I) {
-        entries
-            .into_iter()
-            .for_each(|(name, value)| self.insert(name, value));
+        entries.into_iter().for_each(|(name, value)| self.insert(name, value));
     }
 }
 
@@ -157,20 +172,12 @@ mod tests {
     #[test]
     fn the_newest_is_found_and_the_older_comes_back() {
         let mut index = NameIndex::new();
-        index.extend([
-            ("printk", (1, 'a')),
-            ("kmalloc", (2, 'a')),
-            ("printk", (3, 'b')),
-            ("", (4, 'b')),
-        ]);
+        index.extend([("printk", (1, 'a')), ("kmalloc", (2, 'a')), ("printk", (3, 'b')), ("", (4, 'b'))]);
         assert_eq!(index.find("printk"), Some(&(3, 'b')));
         assert_eq!(index.find(""), Some(&(4, 'b')));
         assert_eq!((index.find("print"), index.find("printk_")), (None, None));
         index.retain(|(_, module)| *module == 'a');
-        assert_eq!(
-            (index.find("printk"), index.find("kmalloc")),
-            (Some(&(1, 'a')), Some(&(2, 'a')))
-        );
+        assert_eq!((index.find("printk"), index.find("kmalloc")), (Some(&(1, 'a')), Some(&(2, 'a'))));
         assert_eq!((index.find(""), index.len()), (None, 2));
         index.retain(|_| false);
         assert!(index.is_empty() && index.names.is_empty());
@@ -184,11 +191,7 @@ mod tests {
         let mut random = 1_u32;
         for round in 0..4_000_u32 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let mut name = format!(
-                "symbol_{:0width$}",
-                random >> 24,
-                width = (random >> 20) as usize % 7
-            );
+            let mut name = format!("symbol_{:0width$}", random >> 24, width = (random >> 20) as usize % 7);
             name.truncate((random >> 8) as usize % 12);
             index.insert(&name, round);
             model.entry(name).or_default().push(round);

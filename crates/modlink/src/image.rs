@@ -1,0 +1,175 @@
+//! A linked image: its symbols and sections with the addresses at which they run.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use ::object::{LittleEndian as LE, elf};
+
+use crate::{Addr, Binding, Layout, Object, Part, Symbol, SymbolIndex, SymbolKind, SymbolPlace, addr::index, object::Class};
+
+/// The result of [`Layout::link`]: where everything in the written bytes runs.
+#[derive(Clone, Debug)]
+pub struct Image<'l> {
+    layout: &'l Layout<'l>,
+    base: Addr,
+    values: Vec<u64>,
+}
+
+/// A symbol of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedSymbol<'a> {
+    /// Its position in the object's symbol table.
+    pub index: SymbolIndex,
+    /// Its name.
+    pub name: &'a str,
+    /// Where it runs.
+    pub addr: Addr,
+    /// Its size in bytes, 0 when unknown.
+    pub size: u64,
+    /// What it names.
+    pub kind: SymbolKind,
+    /// Who sees it.
+    pub binding: Binding,
+    /// The letter of a load map, as `nm` prints it: T text, R constants, D data, B zeroed data, A number, W weak;
+    /// lower case when local.
+    pub letter: char,
+}
+
+/// A section of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedSection<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its index in the object.
+    pub index: u32,
+    /// The part of the image that it is in.
+    pub part: Part,
+    /// Where it starts, as an offset from the base in bytes.
+    pub offset: u64,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its alignment in bytes.
+    pub align: u64,
+}
+
+impl<'l> Image<'l> {
+    pub(crate) fn new(layout: &'l Layout<'_>, base: Addr, values: Vec<u64>) -> Self {
+        Self { layout, base, values }
+    }
+
+    /// The layout that it was linked from.
+    #[must_use]
+    pub fn layout(&self) -> &'l Layout<'l> {
+        self.layout
+    }
+
+    /// The address at which its first byte runs.
+    #[must_use]
+    pub fn base(&self) -> Addr {
+        self.base
+    }
+
+    /// The run address of the symbol called `name` that the object defines: a global or weak one, or else a local one.
+    #[must_use]
+    pub fn symbol(&self, name: &str) -> Option<Addr> {
+        self.addr(self.layout.object.find(name)?.index)
+    }
+
+    /// The run address of a symbol, an import's included.
+    #[must_use]
+    pub fn addr(&self, symbol: SymbolIndex) -> Option<Addr> {
+        self.values.get(index(symbol.0)).copied().map(Addr)
+    }
+
+    /// Every symbol with a name that the image defines, local ones included.
+    pub fn symbols(&self) -> impl Iterator<Item = PlacedSymbol<'l>> + '_ {
+        self.placed(0)
+    }
+
+    /// Every symbol that the image defines for others: global and weak ones.
+    pub fn globals(&self) -> impl Iterator<Item = PlacedSymbol<'l>> + '_ {
+        self.placed(self.layout.object.first_global)
+    }
+
+    fn placed(&self, first: u32) -> impl Iterator<Item = PlacedSymbol<'l>> + '_ {
+        let object = self.layout.object;
+        let symbols = object.symbols.get(index(first)..).unwrap_or_default();
+        let values = self.values.get(index(first)..).unwrap_or_default();
+        (first..).zip(symbols.iter().zip(values)).filter_map(move |(number, (sym, &value))| {
+            if sym.st_shndx.get(LE) == elf::SHN_UNDEF || matches!(sym.st_type(), elf::STT_SECTION | elf::STT_FILE) {
+                return None;
+            }
+            let view = object.symbol(SymbolIndex(number))?;
+            let letter = self.layout.letter(&view)?;
+            (!view.name.is_empty()).then_some(PlacedSymbol {
+                index: view.index,
+                name: view.name,
+                addr: Addr(value),
+                size: view.size,
+                kind: view.kind,
+                binding: view.binding,
+                letter,
+            })
+        })
+    }
+}
+
+impl<'o> Layout<'o> {
+    /// The loaded sections, in the order of the file.
+    pub fn sections(&self) -> impl Iterator<Item = PlacedSection<'o>> + '_ {
+        let object: &'o Object<'o> = self.object;
+        let sections = (0_u32..).zip(object.sections.iter()).zip(self.placement.all());
+        sections.filter_map(|((number, section), place)| {
+            let part = match section.class {
+                Class::Text => Part::Text,
+                Class::Rodata | Class::EhFrame => Part::Rodata,
+                Class::Data | Class::Bss => Part::Data,
+                Class::InitText => Part::InitText,
+                Class::InitData => Part::InitData,
+                Class::Unloaded => return None,
+            };
+            Some(PlacedSection { name: section.name, index: number, part, offset: place?.into(), size: section.size, align: section.align })
+        })
+    }
+
+    /// The letter of a defined symbol; nothing for one that is not in the image.
+    fn letter(&self, symbol: &Symbol<'_>) -> Option<char> {
+        let letter = match symbol.place {
+            SymbolPlace::Undefined => return None,
+            SymbolPlace::Absolute => 'A',
+            SymbolPlace::Common => 'B',
+            SymbolPlace::Section(section) => {
+                self.placement.of(section)?;
+                match self.object.sections.get(index(section))?.class {
+                    Class::Text | Class::InitText => 'T',
+                    Class::Rodata | Class::EhFrame => 'R',
+                    Class::Data | Class::InitData => 'D',
+                    Class::Bss => 'B',
+                    Class::Unloaded => return None,
+                }
+            }
+        };
+        Some(match symbol.binding {
+            Binding::Local => letter.to_ascii_lowercase(),
+            Binding::Weak => 'W',
+            Binding::Global => letter,
+        })
+    }
+
+    /// A copy of the object whose section headers carry the addresses at which the sections run from `base` on: what a
+    /// debugger needs to find symbols and lines (gdb's JIT interface reads a relocatable object with `sh_addr` set).
+    /// Nothing for a.out objects, which have no section headers.
+    #[must_use]
+    pub fn debug_object(&self, base: Addr) -> Option<Vec<u8>> {
+        let fields = self.object.address_fields()?;
+        let mut copy = self.object.bytes.to_vec();
+        for (section, place) in fields.zip(self.placement.all()) {
+            let Some(place) = place else { continue };
+            let addr = base.offset(place.into()).0.to_le_bytes();
+            let Range { start, end } = section;
+            let field = copy.get_mut(start..end)?;
+            field.copy_from_slice(addr.get(..field.len())?);
+        }
+        Some(copy)
+    }
+}

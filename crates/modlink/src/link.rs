@@ -1,0 +1,150 @@
+//! The applying pass: with a base and the addresses of the imports, writes the image.
+
+mod apply;
+pub(crate) mod relax;
+
+use alloc::{string::String, vec::Vec};
+
+use ::object::LittleEndian as LE;
+
+use crate::{Addr, Buffer, Error, Image, Layout, Result, SymbolPlace, addr::index};
+use apply::Pass;
+
+/// The opcode of `jmp *disp32(%rip)`.
+const JUMP_THROUGH: [u8; 2] = [0xff, 0x25];
+
+/// The size of the jump of a stub in bytes.
+const JUMP: u64 = 6;
+
+/// What fills the rest of a stub: `int3`.
+const STUB_FILL: [u8; 2] = [0xcc, 0xcc];
+
+impl Layout<'_> {
+    /// Writes the image that is right at `base` into `out`, which has [`Layout::size`] bytes anywhere.
+    ///
+    /// `resolve` gives the address of an import by its name; it is asked once for each of [`Layout::imports`].
+    /// After an error the contents of `out` are not to be used.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Undefined`] with every import that `resolve` does not know and that is not weak;
+    /// [`Error::OutOfRange`] for the first value that does not fit;
+    /// [`Error::UnalignedBase`], [`Error::PastAddressSpace`] and [`Error::WrongBuffer`].
+    pub fn link<'l>(&'l self, base: Addr, resolve: impl FnMut(&'l str) -> Option<Addr>, out: &mut [u8]) -> Result<Image<'l>> {
+        self.check_target(base, out)?;
+        let mut values = self.own_values(base);
+        self.bind(base, resolve, &mut values)?;
+        self.write(base, &values, out)?;
+        Ok(Image::new(self, base, values))
+    }
+
+    fn check_target(&self, base: Addr, out: &[u8]) -> Result<()> {
+        let page = self.options.page_size;
+        if base.0 & page.wrapping_sub(1) != 0 {
+            return Err(Error::UnalignedBase { base, page });
+        }
+        let (machine, size) = (self.object.machine, self.size());
+        if base.0.checked_add(size).is_none_or(|end| end > machine.address_limit()) {
+            return Err(Error::PastAddressSpace { base, size, machine });
+        }
+        let found = out.len() as u64;
+        if found != size { Err(Error::WrongBuffer { expected: size, found }) } else { Ok(()) }
+    }
+
+    /// The run address of every symbol that the object defines, and 0 for every other one.
+    fn own_values(&self, base: Addr) -> Vec<u64> {
+        let runs: Vec<Option<u64>> = self.placement.all().map(|place| place.map(|place| base.offset(place.into()).0)).collect();
+        let value = |(number, sym): (u32, &crate::object::Sym)| match self.object.place(number, sym) {
+            SymbolPlace::Section(section) => {
+                let run = runs.get(index(section)).copied().flatten();
+                run.map_or(0, |run| run.wrapping_add(sym.st_value.get(LE)))
+            }
+            SymbolPlace::Absolute => sym.st_value.get(LE),
+            SymbolPlace::Undefined | SymbolPlace::Common => 0,
+        };
+        let mut values: Vec<u64> = (0..).zip(self.object.symbols.iter()).map(value).collect();
+        for &(symbol, place) in &self.placement.commons {
+            set(&mut values, symbol, base.offset(place.into()).0);
+        }
+        values
+    }
+
+    fn bind<'l>(&'l self, base: Addr, mut resolve: impl FnMut(&'l str) -> Option<Addr>, values: &mut [u64]) -> Result<()> {
+        for &(symbol, offset) in &self.provided {
+            set(values, symbol.0, base.offset(offset).0);
+        }
+        let mut symbols: Vec<String> = Vec::new();
+        for import in self.imports() {
+            match resolve(import.name) {
+                Some(addr) => set(values, import.index.0, addr.0),
+                None if import.weak => {}
+                None => symbols.push(import.name.into()),
+            }
+        }
+        if symbols.is_empty() { Ok(()) } else { Err(Error::Undefined { symbols }) }
+    }
+
+    fn write(&self, base: Addr, values: &[u64], out: &mut [u8]) -> Result<()> {
+        if self.options.buffer == Buffer::Dirty {
+            out.fill(0);
+        }
+        let size = out.len();
+        let pass = Pass::new(self, base, values);
+        let mut tables = self.object.relocations.iter().peekable();
+        for ((number, section), place) in (0..).zip(&self.object.sections).zip(self.placement.all()) {
+            // A section's relocations follow its bytes while those are in the cache.
+            let Some(place) = place else { continue };
+            let bytes = window(out, place, section.data.len()).ok_or_else(|| self.buffer_error(size))?;
+            bytes.copy_from_slice(section.data);
+            while tables.next_if(|table| table.target < number).is_some() {}
+            while let Some(table) = tables.next_if(|table| table.target == number) {
+                pass.section(section, base.offset(place.into()).0, &table.entries, bytes)?;
+            }
+        }
+        self.write_slots(values, out).and_then(|()| self.write_stubs(out)).ok_or_else(|| self.buffer_error(size))
+    }
+
+    fn write_slots(&self, values: &[u64], out: &mut [u8]) -> Option<()> {
+        let pointer = index(self.object.machine.pointer());
+        let slots = &self.slots.symbols;
+        let table = window(out, self.placement.table, slots.len().checked_mul(pointer)?)?;
+        for (slot, &symbol) in table.chunks_exact_mut(pointer).zip(slots) {
+            let value = values.get(index(symbol)).copied().unwrap_or(0).to_le_bytes();
+            slot.copy_from_slice(value.get(..pointer)?);
+        }
+        Some(())
+    }
+
+    fn write_stubs(&self, out: &mut [u8]) -> Option<()> {
+        const SIZE: usize = crate::layout::STUB as usize;
+        let count = index(self.slots.stubs);
+        let stubs = window(out, self.placement.stubs, count.checked_mul(SIZE)?)?;
+        let distance = u64::from(self.placement.table).wrapping_sub(u64::from(self.placement.stubs));
+        // Slot and stub have the same size on x86-64, the only machine with stubs, so the distance stays the same.
+        const { assert!(SIZE == 8) };
+        let displacement = i32::try_from(distance.wrapping_sub(JUMP).cast_signed()).ok()?;
+        for stub in stubs.chunks_exact_mut(SIZE) {
+            let (opcode, rest) = stub.split_first_chunk_mut::<2>()?;
+            let (field, fill) = rest.split_first_chunk_mut::<4>()?;
+            *opcode = JUMP_THROUGH;
+            *field = displacement.to_le_bytes();
+            fill.copy_from_slice(&STUB_FILL);
+        }
+        Some(())
+    }
+
+    fn buffer_error(&self, found: usize) -> Error {
+        Error::WrongBuffer { expected: self.size(), found: found as u64 }
+    }
+}
+
+fn set(values: &mut [u64], symbol: u32, value: u64) {
+    if let Some(entry) = values.get_mut(index(symbol)) {
+        *entry = value;
+    }
+}
+
+/// `size` bytes of the image at `place`.
+fn window(out: &mut [u8], place: u32, size: usize) -> Option<&mut [u8]> {
+    out.get_mut(index(place)..)?.get_mut(..size)
+}

@@ -1,0 +1,148 @@
+//! Computing and storing every relocated value.
+
+use ::object::LittleEndian as LE;
+
+use crate::{
+    Addr, Error, Layout, Relax, Result,
+    addr::index,
+    howto::{self, Formula, Howto, Misfit},
+    layout::{STUB, site, unloaded_home},
+    link::relax,
+    object::{Class, Rela, Section},
+};
+
+/// The applying pass over all relocations.
+pub(super) struct Pass<'l> {
+    layout: &'l Layout<'l>,
+    values: &'l [u64],
+    types: &'static howto::Table,
+    /// The run address of the global offset table.
+    table: u64,
+    /// The run address of the first stub.
+    stubs: u64,
+    /// The size of a slot in bytes.
+    slot: u64,
+    /// Whether unwind tables may describe code that is not in the image.
+    discarded: bool,
+}
+
+impl<'l> Pass<'l> {
+    pub(super) fn new(layout: &'l Layout<'_>, base: Addr, values: &'l [u64]) -> Self {
+        let object = layout.object;
+        Self {
+            layout,
+            values,
+            types: howto::table(object.machine, object.format),
+            table: base.offset(layout.placement.table.into()).0,
+            stubs: base.offset(layout.placement.stubs.into()).0,
+            slot: object.machine.pointer().into(),
+            discarded: object.sections.iter().any(|section| section.discarded),
+        }
+    }
+
+    /// Applies the relocations `entries` of a section that runs at `run` to its bytes.
+    pub(super) fn section(&self, section: &Section<'_>, run: u64, entries: &[Rela], bytes: &mut [u8]) -> Result<()> {
+        let relax = self.layout.options.relax == Relax::WherePossible && section.class.is_code();
+        let tombstones = self.discarded && section.class == Class::EhFrame;
+        for entry in entries {
+            let symbol = entry.r_sym(LE, false);
+            let Some(howto) = howto::find(self.types, entry.r_type(LE, false).0) else { continue };
+            let target = self.values.get(index(symbol)).copied().unwrap_or(0);
+            let addend = entry.r_addend.get(LE);
+            let offset = entry.r_offset.get(LE);
+            let place = run.wrapping_add(offset);
+            let plus = target.wrapping_add_signed(addend);
+            if tombstones && unloaded_home(self.layout.object, &self.layout.placement, symbol).is_some() {
+                continue;
+            }
+            let Ok(at) = usize::try_from(offset) else { return Err(outside(section, entry)) };
+            let value = match howto.formula {
+                Formula::Absolute => plus,
+                Formula::Relative | Formula::Branch => plus.wrapping_sub(place),
+                Formula::SlotRelaxable if relax && relax::rewrite(bytes, at, addend, target, place) => continue,
+                Formula::Nothing => continue,
+                formula => self.uncommon(formula, symbol, addend, place, plus, bytes.get(..at).unwrap_or_default()),
+            };
+            let Some(field) = bytes.get_mut(at..) else { return Err(outside(section, entry)) };
+            if let Err(misfit) = howto.store(value, field) {
+                self.far(section, entry, howto, (place, value), misfit, bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of the rarer types; `before` are the section's bytes in front of the field.
+    fn uncommon(&self, formula: Formula, symbol: u32, addend: i64, place: u64, plus: u64, before: &[u8]) -> u64 {
+        let in_table = || {
+            // The layout reserved a slot for every symbol that reaches this line.
+            let slot = u64::from(self.layout.slots.of(symbol).unwrap_or(0));
+            slot.wrapping_mul(self.slot).wrapping_add_signed(addend)
+        };
+        match formula {
+            Formula::Slot | Formula::SlotRelaxable => self.table.wrapping_add(in_table()).wrapping_sub(place),
+            Formula::SlotInTable => in_table(),
+            Formula::SlotByInstruction => match before.last() {
+                Some(modrm) if modrm & 0xc7 == 0x05 => self.table.wrapping_add(in_table()),
+                _ => in_table(),
+            },
+            Formula::Table => self.table.wrapping_add_signed(addend).wrapping_sub(place),
+            Formula::FromTable => plus.wrapping_sub(self.table),
+            Formula::Size => {
+                let sym = self.layout.object.symbols.get(index(symbol));
+                sym.map_or(0, |sym| sym.st_size.get(LE)).wrapping_add_signed(addend)
+            }
+            _ => plus,
+        }
+    }
+
+    /// A value did not fit: a call goes through its stub, everything else is an error.
+    #[cold]
+    fn far(
+        &self,
+        section: &Section<'_>,
+        entry: &Rela,
+        howto: &Howto,
+        (place, value): (u64, u64),
+        misfit: Misfit,
+        bytes: &mut [u8],
+    ) -> Result<()> {
+        if misfit == Misfit::Field {
+            return Err(outside(section, entry));
+        }
+        let (symbol, offset) = (entry.r_sym(LE, false), entry.r_offset.get(LE));
+        let calls = match howto.formula {
+            Formula::Branch => true,
+            Formula::Relative => section.class.is_code() && relax::is_direct_branch(bytes, offset),
+            _ => false,
+        };
+        if let Some(stub) = self.layout.slots.stub_of(symbol).filter(|_| calls) {
+            let stub = self.stubs.wrapping_add(u64::from(stub).wrapping_mul(STUB.into()));
+            let distance = stub.wrapping_add_signed(entry.r_addend.get(LE)).wrapping_sub(place);
+            let field = usize::try_from(offset).ok().and_then(|at| bytes.get_mut(at..));
+            if field.is_some_and(|field| howto.store(distance, field).is_ok()) {
+                return Ok(());
+            }
+        }
+        Err(Error::OutOfRange {
+            site: site(section, entry),
+            relocation: howto.name,
+            symbol: self.layout.object.symbol_name(symbol).into(),
+            value: readable(howto, value),
+            limits: howto.limits(),
+            remedy: howto.remedy(value),
+        })
+    }
+}
+
+/// The value as the field's reader would read it.
+fn readable(howto: &Howto, value: u64) -> i128 {
+    match howto.fit {
+        howto::Fit::Unsigned | howto::Fit::Both => value.into(),
+        _ => value.cast_signed().into(),
+    }
+}
+
+#[cold]
+fn outside(section: &Section<'_>, entry: &Rela) -> Error {
+    Error::RelocationOutsideSection { site: site(section, entry), size: section.size }
+}

@@ -1,0 +1,104 @@
+//! Rewriting instructions that load an address from a slot into ones that do without (x86-64 psABI 1.0, appendix B.2
+//! "Optimize GOTPCRELX Relocations").
+
+use ::object::LittleEndian as LE;
+
+use crate::object::Rela;
+
+/// A displacement of an instruction's last field is relative to the end of the instruction, 4 bytes behind the field.
+const ADDEND: i64 = -4;
+
+/// An instruction whose operand is a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// `mov slot(%rip), %reg`.
+    Load,
+    /// `call *slot(%rip)`.
+    Call,
+    /// `jmp *slot(%rip)`.
+    Jump,
+    /// `test %reg, slot(%rip)`.
+    Test,
+    /// `add`, `or`, `adc`, `sbb`, `and`, `sub`, `xor` or `cmp slot(%rip), %reg`: bits 3 to 5 say which.
+    Arithmetic(u8),
+}
+
+/// The instruction whose field is at `offset`: its form, and its bytes before the field: opcode and ModRM.
+fn form(bytes: &[u8], offset: usize) -> Option<Form> {
+    let &[opcode, modrm] = bytes.get(offset.checked_sub(2)?..offset)?.first_chunk::<2>()?;
+    let relative_to_rip = modrm & 0xc7 == 0x05;
+    match (opcode, modrm) {
+        (0x8b, _) if relative_to_rip => Some(Form::Load),
+        (0xff, 0x15) => Some(Form::Call),
+        (0xff, 0x25) => Some(Form::Jump),
+        (0x85, _) if relative_to_rip => Some(Form::Test),
+        (op, _) if relative_to_rip && op & 0xc7 == 0x03 => Some(Form::Arithmetic(op & 0x38)),
+        _ => None,
+    }
+}
+
+/// Whether the instruction at a relocation becomes one with a 32-bit distance, which always reaches within an image.
+#[inline]
+pub(crate) fn reaches_own_image(data: &[u8], entry: &Rela) -> bool {
+    let Ok(offset) = usize::try_from(entry.r_offset.get(LE)) else { return false };
+    entry.r_addend.get(LE) == ADDEND && matches!(form(data, offset), Some(Form::Load | Form::Call | Form::Jump))
+}
+
+/// Whether the field at `offset` is the distance of a `call`, `jmp` or conditional jump. No operand that is relative to
+/// `%rip` has such a byte in front of its displacement.
+pub(crate) fn is_direct_branch(data: &[u8], offset: u64) -> bool {
+    let Ok(offset) = usize::try_from(offset) else { return false };
+    match data.get(..offset) {
+        Some([.., 0xe8 | 0xe9]) | Some([.., 0x0f, 0x80..=0x8f]) => true,
+        _ => false,
+    }
+}
+
+/// Rewrites the instruction whose field is at `offset` so that it uses `target` itself; `place` is the run address of
+/// the field. False, and nothing changed, when there is no such form or the target is out of its reach.
+#[inline]
+pub(crate) fn rewrite(bytes: &mut [u8], offset: usize, addend: i64, target: u64, place: u64) -> bool {
+    if addend != ADDEND {
+        return false;
+    }
+    let Some(form) = form(bytes, offset) else { return false };
+    let distance = target.wrapping_sub(place).wrapping_sub(4).cast_signed();
+    match form {
+        Form::Load | Form::Call => match i32::try_from(distance) {
+            Ok(distance) => replace(bytes, offset, form, distance).is_some(),
+            Err(_) => false,
+        },
+        // The jump is one byte shorter, so it ends one byte earlier.
+        Form::Jump => match distance.checked_add(1).map(i32::try_from) {
+            Some(Ok(distance)) => replace(bytes, offset, form, distance).is_some(),
+            _ => false,
+        },
+        // Below 2 GiB an immediate is the same number however it is extended.
+        Form::Test | Form::Arithmetic(_) => match i32::try_from(target) {
+            Ok(target) => replace(bytes, offset, form, target).is_some(),
+            Err(_) => false,
+        },
+    }
+}
+
+fn replace(bytes: &mut [u8], offset: usize, form: Form, number: i32) -> Option<()> {
+    let start = offset.checked_sub(2)?;
+    let before = bytes.get(start.checked_sub(1)?..start).and_then(|rex| rex.first().copied());
+    let instruction = bytes.get_mut(start..)?.first_chunk_mut::<6>()?;
+    let [_, modrm, ..] = *instruction;
+    let [a, b, c, d] = number.to_le_bytes();
+    let register = (modrm >> 3) & 7;
+    *instruction = match form {
+        Form::Load => [0x8d, modrm, a, b, c, d],
+        Form::Call => [0x67, 0xe8, a, b, c, d],
+        Form::Jump => [0xe9, a, b, c, d, 0x90],
+        Form::Test => [0xf7, 0xc0 | register, a, b, c, d],
+        Form::Arithmetic(operation) => [0x81, 0xc0 | operation | register, a, b, c, d],
+    };
+    if let (Form::Test | Form::Arithmetic(_), Some(rex @ 0x40..=0x4f)) = (form, before) {
+        // The register moves from the field that REX.R extends to the one that REX.B extends.
+        let moved = (rex & !0x04) | ((rex & 0x04) >> 2);
+        *bytes.get_mut(start.checked_sub(1)?)? = moved;
+    }
+    Some(())
+}
