@@ -6,6 +6,7 @@ mod floor;
 mod jitlink;
 mod kmod_loader;
 mod linker;
+mod modlink;
 mod native;
 mod run;
 mod shared;

@@ -1,6 +1,7 @@
 //! Memory for loaded code, near the host's own code or wherever the system puts it.
 
 use std::ops::Range;
+use std::os::fd::RawFd;
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -105,6 +106,48 @@ impl Drop for Mapping {
                 }
             }
         }
+    }
+}
+
+/// A whole file in memory, read only, its pages present; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct FileMapping {
+    start: *const u8,
+    length: usize,
+}
+
+impl FileMapping {
+    /// Maps the open file `fd` (mmap(2)). `MAP_POPULATE` because every byte of an object is about to be read.
+    ///
+    /// # Errors
+    /// [`Error::System`].
+    pub(crate) fn new(fd: RawFd) -> Result<Self> {
+        // SAFETY: a stat buffer is plain bits.
+        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+        // SAFETY: the buffer is a valid, writable stat.
+        let status = unsafe { libc::fstat(fd, &mut stat) };
+        measure::check("fstat", status)?;
+        let length = usize::try_from(stat.st_size).unwrap_or_default();
+        let flags = libc::MAP_PRIVATE | libc::MAP_POPULATE;
+        // SAFETY: no fixed address, so nothing is replaced.
+        let start = unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_READ, flags, fd, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(Error::System { call: "mmap", source: std::io::Error::last_os_error() });
+        }
+        Ok(Self { start: start.cast_const().cast(), length })
+    }
+
+    /// The bytes of the file, which nobody changes during a benchmark.
+    pub(crate) const fn bytes(&self) -> &[u8] {
+        // SAFETY: the mapping is that long, readable, and lives as long as the slice.
+        unsafe { std::slice::from_raw_parts(self.start, self.length) }
+    }
+}
+
+impl Drop for FileMapping {
+    fn drop(&mut self) {
+        // SAFETY: the pages belong to this mapping alone, and no slice of it is left.
+        unsafe { libc::munmap(self.start.cast_mut().cast(), self.length) };
     }
 }
 

@@ -107,10 +107,9 @@ impl Memory {
         let field = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
             let kibibytes = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-            kibibytes.map(|kibibytes| kibibytes * 1024).ok_or_else(|| Error::Format {
-                what: path.to_owned(),
-                reason: format!("no `{name}`"),
-            })
+            kibibytes
+                .map(|kibibytes| kibibytes * 1024)
+                .ok_or_else(|| Error::Format { what: path.to_owned(), reason: format!("no `{name}`") })
         };
         Ok(Self { now: field("VmRSS:")?, peak: field("VmHWM:")? })
     }
@@ -143,10 +142,10 @@ mod tests {
     fn a_peak_is_seen_and_forgotten() {
         Memory::forget_peak().expect("clear_refs");
         let before = Memory::read().expect("status");
-        let block = vec![1_u8; 64 << 20];
+        let block = std::hint::black_box(vec![1_u8; 64 << 20]);
         let during = Memory::read().expect("status");
         assert!(during.peak >= before.now + (60 << 20), "{before:?} {during:?} {}", block.len());
-        drop(block);
+        drop(std::hint::black_box(block));
         let after = Memory::read().expect("status");
         assert!(after.peak >= before.now + (60 << 20), "the peak stays: {after:?}");
     }

@@ -98,14 +98,9 @@ fn assembly(flavour: Flavour, functions: u32) -> Result<String> {
     }
     text.push_str("\t.section .data.rel.ro,\"aw\"\n\t.align 8\n\t.globl bench_table\nbench_table:\n");
     for i in 0..functions {
-        write!(text, "\t.quad f_{i}\n").map_err(|_| Error::Format {
-            what: "assembly text".to_owned(),
-            reason: "no room".to_owned(),
-        })?;
+        write!(text, "\t.quad f_{i}\n").map_err(|_| Error::Format { what: "assembly text".to_owned(), reason: "no room".to_owned() })?;
     }
-    text.push_str(&format!(
-        "\t.section .rodata,\"a\"\n\t.align 4\n\t.globl bench_count\nbench_count:\n\t.long {functions}\n"
-    ));
+    text.push_str(&format!("\t.section .rodata,\"a\"\n\t.align 4\n\t.globl bench_count\nbench_count:\n\t.long {functions}\n"));
     if flavour != Flavour::Pic {
         text.push_str(MODULE_FRAME);
     }
@@ -138,9 +133,7 @@ fn partners(i: u32, functions: u32) -> Partners {
 fn compile(flavour: Flavour, source: &str) -> Result<String> {
     let path = folder().join(format!("source-{}.c", flavour.name()));
     fs::write(&path, source).map_err(|source| Error::File { path: path.clone(), source })?;
-    let output = command::run(
-        Command::new("gcc").args(["-O2", "-S", "-o", "-"]).args(flavour.options()).arg(&path),
-    )?;
+    let output = command::run(Command::new("gcc").args(["-O2", "-S", "-o", "-"]).args(flavour.options()).arg(&path))?;
     let text = String::from_utf8_lossy(&output.stdout);
     // The name of the source file would differ between flavours and say nothing.
     Ok(text.lines().filter(|line| !line.starts_with("\t.file")).fold(String::new(), |text, line| text + line + "\n"))

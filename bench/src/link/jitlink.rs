@@ -108,9 +108,7 @@ pub fn fetch() -> Result<()> {
         fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder, source })?;
     }
     let sources = root.join("sources.list");
-    let line = format!(
-        "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian {SUITE} main\n"
-    );
+    let line = format!("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian {SUITE} main\n");
     fs::write(&sources, line).map_err(|source| Error::File { path: sources.clone(), source })?;
     let apt = |program: &str| {
         let mut apt = Command::new(program);
@@ -135,8 +133,21 @@ pub fn fetch() -> Result<()> {
 
 /// What the two programs need beside libLLVM, so that they run on the C library that they were built for.
 const LIBRARIES: [&str; 15] = [
-    "libc6", "libgcc-s1", "libstdc++6", "libz3-4", "libzstd1", "zlib1g", "libedit2", "libffi8", "libxml2-16",
-    "libpfm4", "libbsd0", "libtinfo6", "libmd0", "liblzma5", "libcurl4t64",
+    "libc6",
+    "libgcc-s1",
+    "libstdc++6",
+    "libz3-4",
+    "libzstd1",
+    "zlib1g",
+    "libedit2",
+    "libffi8",
+    "libxml2-16",
+    "libpfm4",
+    "libbsd0",
+    "libtinfo6",
+    "libmd0",
+    "liblzma5",
+    "libcurl4t64",
 ];
 
 fn unpack(root: &Path) -> Result<()> {

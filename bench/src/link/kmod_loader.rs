@@ -43,11 +43,7 @@ impl SectionMemOps for Pages {
     }
 
     fn change_perms(&mut self, perms: SectionPerm) -> bool {
-        let bits = [
-            (SectionPerm::READ, libc::PROT_READ),
-            (SectionPerm::WRITE, libc::PROT_WRITE),
-            (SectionPerm::EXECUTE, libc::PROT_EXEC),
-        ];
+        let bits = [(SectionPerm::READ, libc::PROT_READ), (SectionPerm::WRITE, libc::PROT_WRITE), (SectionPerm::EXECUTE, libc::PROT_EXEC)];
         let access = bits.iter().filter(|(perm, _)| perms.contains(*perm)).fold(0, |all, (_, bit)| all | bit);
         self.0.as_ref().is_some_and(|mapping| mapping.protect(0..self.1, access).is_ok())
     }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::mapping::Place;
 use crate::work::Flavour;
 
-use super::{elf_loader, floor, kmod_loader, shared};
+use super::{elf_loader, floor, kmod_loader, modlink, shared};
 
 /// A loader with its input.
 pub(super) trait Subject {
@@ -59,12 +60,30 @@ pub(super) struct Spec {
 }
 
 /// Every subject that loads in this process.
-pub(super) const SUBJECTS: [Spec; 6] = [
+pub(super) const SUBJECTS: [Spec; 9] = [
     Spec {
         key: "floor",
         title: "floor: map, copy, write 8 bytes per relocation",
         input: Input::Object(Flavour::Pic),
         make: |path| floor::Floor::new(path).map(boxed),
+    },
+    Spec {
+        key: "modlink-near",
+        title: "modlink, core link near the host",
+        input: Input::Object(Flavour::Pic),
+        make: |path| modlink::Core::new(path, Place::Near).map(boxed),
+    },
+    Spec {
+        key: "modlink-far",
+        title: "modlink, core link far from the host",
+        input: Input::Object(Flavour::Pic),
+        make: |path| modlink::Core::new(path, Place::Far).map(boxed),
+    },
+    Spec {
+        key: "modlink-file",
+        title: "modlink, from the file with the export table",
+        input: Input::Object(Flavour::Pic),
+        make: |path| Ok(boxed(modlink::FromFile::new(path))),
     },
     Spec {
         key: "dlopen-lld",

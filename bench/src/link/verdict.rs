@@ -79,19 +79,16 @@ fn against_rivals(at: &At<'_>, report: &mut Report) {
             report.tell(format!("{FILE} / {name}, with the first call of all, {size} functions"), ours / theirs, "x");
         }
     }
-    let rivals: [(&[&str], f64); 3] = [
-        (&["kmod-loader-pie", "kmod-loader-large"], 3.0),
-        (&["elf_loader-large"], 8.0),
-        (&["llvm-jitlink-22"], 70.0),
-    ];
+    let rivals: [(&[&str], f64); 3] =
+        [(&["kmod-loader-pie", "kmod-loader-large"], 3.0), (&["elf_loader-large"], 8.0), (&["llvm-jitlink-22"], 70.0)];
     for (keys, goal) in rivals {
         if let (Some((name, rival)), Some(core)) = (at.best(keys), at.core()) {
             report.judge(format!("{name} / modlink core, {size} functions"), rival / core, "x", Goal::AtLeast(goal));
         }
     }
-    for ((key, _), measured) in at.0.iter().filter(|((key, at_size), _)| {
-        *at_size == size && key.starts_with("llvm-jitlink-") && key != "llvm-jitlink-22"
-    }) {
+    for ((key, _), measured) in
+        at.0.iter().filter(|((key, at_size), _)| *at_size == size && key.starts_with("llvm-jitlink-") && key != "llvm-jitlink-22")
+    {
         if let (Some(rival), Some(core)) = (measured.load.minimum(), at.core()) {
             report.tell(format!("{key} / modlink core, {size} functions"), rival / core, "x");
         }

@@ -11,8 +11,7 @@ const RIGHT: f64 = 240.0;
 const TOP: f64 = 50.0;
 const BOTTOM: f64 = 60.0;
 /// Colours that stay apart for colour-blind readers (the palette of Okabe and Ito), and two greys.
-const COLOURS: [&str; 9] =
-    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999", "#8c6d31"];
+const COLOURS: [&str; 9] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999", "#8c6d31"];
 
 /// One line of a plot.
 #[derive(Debug, Clone)]
@@ -124,10 +123,7 @@ fn grid(svg: &mut String, x: Axis, y: Axis) {
 fn rule(svg: &mut String, from: (f64, f64), to: (f64, f64)) {
     append(
         svg,
-        format_args!(
-            "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"#dddddd\"/>\n",
-            from.0, from.1, to.0, to.1
-        ),
+        format_args!("<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"#dddddd\"/>\n", from.0, from.1, to.0, to.1),
     );
 }
 

@@ -52,9 +52,7 @@ pub fn measure(task: &Task) -> Result<Answer> {
     let order = shuffled(names.len());
     let most = if spec.key == "linear" { COMPARISONS / names.len().max(1) } else { LOOKUPS };
     // The questions lie in memory in the order in which they are asked, as those of a module's symbol table do.
-    let asked = |word: &str| -> Vec<(u32, String)> {
-        order.iter().take(most).map(|&i| (i, name(i, word))).collect()
-    };
+    let asked = |word: &str| -> Vec<(u32, String)> { order.iter().take(most).map(|&i| (i, name(i, word))).collect() };
     let (present, absent) = (asked("of"), asked("no"));
     check(spec.key, table.as_ref(), &present, &absent)?;
     Ok(Answer {
@@ -67,7 +65,7 @@ pub fn measure(task: &Task) -> Result<Answer> {
 /// A name of 40 bytes; only the word in the middle tells an exported one from one that is not.
 fn name(number: u32, word: &str) -> String {
     let mixed = number.wrapping_mul(0x9E37_79B9);
-    format!("subsys_{mixed:08x}_operation_{word}_driver_{number:07}")
+    format!("subsys_{mixed:08x}_call_{word}_driver_{number:09}")
 }
 
 /// The numbers below `count` in an order without one (Fisher and Yates, with a fixed generator).

@@ -21,21 +21,9 @@ pub(super) struct Spec {
 /// Every table; each numbers the names in their order and owns what it needs.
 pub(super) const TABLES: [Spec; 6] = [
     Spec { key: "modlink", title: "modlink::NameIndex", make: |names| Box::new(index(names)) },
-    Spec {
-        key: "fx",
-        title: "std HashMap, Fx hash",
-        make: |names| Box::new(numbered(names).collect::<FxHashMap<String, u64>>()),
-    },
-    Spec {
-        key: "sip",
-        title: "std HashMap, SipHash",
-        make: |names| Box::new(numbered(names).collect::<HashMap<String, u64>>()),
-    },
-    Spec {
-        key: "btree",
-        title: "std BTreeMap",
-        make: |names| Box::new(numbered(names).collect::<BTreeMap<String, u64>>()),
-    },
+    Spec { key: "fx", title: "std HashMap, Fx hash", make: |names| Box::new(numbered(names).collect::<FxHashMap<String, u64>>()) },
+    Spec { key: "sip", title: "std HashMap, SipHash", make: |names| Box::new(numbered(names).collect::<HashMap<String, u64>>()) },
+    Spec { key: "btree", title: "std BTreeMap", make: |names| Box::new(numbered(names).collect::<BTreeMap<String, u64>>()) },
     Spec { key: "bsearch", title: "sorted array, binary search", make: |names| Box::new(Sorted::new(names)) },
     Spec { key: "linear", title: "linear search", make: |names| Box::new(Linear(numbered(names).collect())) },
 ];

@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn every_name_and_label_is_replaced() {
-        let template = Template::cut("f_SELF:\n.L2:\n\tcall\thost_fn_HF@PLT\n\tcall f_PEER@PLT\n\tjs .L2\n\tmovl host_var_HV(%rip), g_NEXT\n");
+        let template =
+            Template::cut("f_SELF:\n.L2:\n\tcall\thost_fn_HF@PLT\n\tcall f_PEER@PLT\n\tjs .L2\n\tmovl host_var_HV(%rip), g_NEXT\n");
         let mut text = String::new();
         template.fill(Partners { own: 7, peer: 8, next: 9, host_function: 10, host_variable: 63 }, &mut text);
         assert_eq!(text, "f_7:\n.L2_7:\n\tcall\thost_fn_0a@PLT\n\tcall f_8@PLT\n\tjs .L2_7\n\tmovl host_var_3f(%rip), g_9\n");
