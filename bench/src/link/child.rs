@@ -17,8 +17,8 @@ use super::subject::{Input, Spec, Subject};
 pub struct Task {
     /// The key of the subject.
     pub subject: String,
-    /// Size of the work.
-    pub functions: u32,
+    /// Its input file.
+    pub input: PathBuf,
     /// How often to load.
     pub times: usize,
     /// Time the first call of every function too.
@@ -46,9 +46,8 @@ pub struct Answer {
 pub fn measure(task: &Task) -> Result<Answer> {
     let unknown = || Error::Format { what: task.subject.clone(), reason: "no such subject".to_owned() };
     let spec = Spec::find(&task.subject).ok_or_else(unknown)?;
-    let path = input(spec, task.functions)?;
     measure::pin()?;
-    let mut subject = spec.make(&path)?;
+    let mut subject = spec.make(&task.input)?;
     subject.prepare()?;
     let before = Memory::read()?;
     Memory::forget_peak()?;
@@ -82,7 +81,7 @@ pub(super) fn input(spec: Spec, functions: u32) -> Result<PathBuf> {
 
 /// Measures, from the parent.
 pub(super) fn start(task: &Task) -> Result<Answer> {
-    let (functions, times) = (task.functions.to_string(), task.times.to_string());
+    let (input, times) = (task.input.to_string_lossy(), task.times.to_string());
     let with_call = task.with_call.then_some("--with-call");
-    child::start(["link", &task.subject, &functions, &times].into_iter().chain(with_call))
+    child::start(["link", &task.subject, &input, &times].into_iter().chain(with_call))
 }

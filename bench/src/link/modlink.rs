@@ -14,12 +14,10 @@ use super::subject::{Entry, Ping, Subject, read, refused};
 
 const NAME: &str = "modlink";
 
-/// Code that is linked into its mapping, and where its entries are.
+/// Code that is linked into its mapping.
 struct Loaded {
     mapping: Mapping,
     parts: Parts,
-    entry: Addr,
-    ping: Addr,
 }
 
 /// Parses and links `bytes` into fresh memory; `look` sees the image before the object is let go.
@@ -34,10 +32,7 @@ fn link<T>(bytes: &[u8], place: Place, look: impl FnOnce(&Image<'_>) -> T) -> Re
     let out = mapping.bytes().get_mut(..size).unwrap_or_default();
     let image = layout.link(base, |name| host::resolve(name).map(Addr), out).map_err(refuse)?;
     let seen = look(&image);
-    let address = |name: &str| image.symbol(name).ok_or_else(|| refused(NAME, format!("no `{name}`")));
-    let (entry, ping) = (address("bench_entry")?, address("bench_ping")?);
-    let parts = layout.parts().clone();
-    Ok((Loaded { mapping, parts, entry, ping }, seen))
+    Ok((Loaded { mapping, parts: layout.parts().clone() }, seen))
 }
 
 impl Loaded {
@@ -50,20 +45,22 @@ impl Loaded {
             self.mapping.protect(byte(range.start)..byte(range.end), access)
         })
     }
+}
 
-    fn call(&self) -> u32 {
-        let entry = std::ptr::with_exposed_provenance::<()>(self.entry.0 as usize);
-        // SAFETY: the sealed image has `bench_entry` of `work/entry.c` there, which has this type.
-        let entry: Entry = unsafe { std::mem::transmute(entry) };
-        entry(1)
-    }
+/// Calls `bench_entry`, which the sealed image has at `at`.
+fn call(at: Addr) -> u32 {
+    let entry = std::ptr::with_exposed_provenance::<()>(at.0 as usize);
+    // SAFETY: the linked work has `bench_entry` of `work/entry.c` there, which has this type.
+    let entry: Entry = unsafe { std::mem::transmute(entry) };
+    entry(1)
+}
 
-    fn arrive(&self) -> Result<()> {
-        let ping = std::ptr::with_exposed_provenance::<()>(self.ping.0 as usize);
-        // SAFETY: the sealed image has `bench_ping` of `work/entry.c` there, which has this type.
-        let ping: Ping = unsafe { std::mem::transmute(ping) };
-        if ping() > 0 { Ok(()) } else { Err(refused(NAME, "the call did not arrive")) }
-    }
+/// Calls `bench_ping`, which the sealed image has at `at`.
+fn arrive(at: Addr) -> Result<()> {
+    let ping = std::ptr::with_exposed_provenance::<()>(at.0 as usize);
+    // SAFETY: the linked work has `bench_ping` of `work/entry.c` there, which has this type.
+    let ping: Ping = unsafe { std::mem::transmute(ping) };
+    if ping() > 0 { Ok(()) } else { Err(refused(NAME, "the call did not arrive")) }
 }
 
 /// The linker alone: object and image are in memory.
@@ -77,6 +74,13 @@ impl Core {
     pub(super) fn new(path: &Path, place: Place) -> Result<Self> {
         Ok(Self { object: read(path)?, place, loaded: None })
     }
+
+    /// Where `bench_entry` lies in an image, which is not part of linking it.
+    fn entry(&self) -> Option<u64> {
+        let object = Object::parse(&self.object).ok()?;
+        let layout = object.layout(&LayoutOptions::default()).ok()?;
+        layout.offset_of(object.find("bench_entry")?.index)
+    }
 }
 
 impl Subject for Core {
@@ -87,9 +91,10 @@ impl Subject for Core {
 
     fn call(&mut self) -> Result<Option<u32>> {
         let loaded = self.loaded.as_ref().ok_or_else(|| refused(NAME, "nothing is loaded"))?;
+        let entry = self.entry().ok_or_else(|| refused(NAME, "no `bench_entry`"))?;
         // The floor does not seal either, so this is outside of the time.
         loaded.seal()?;
-        Ok(Some(loaded.call()))
+        Ok(Some(call(Addr(loaded.mapping.address()).offset(entry))))
     }
 
     fn unload(&mut self) {
@@ -120,6 +125,14 @@ impl Exports {
         }
         exports
     }
+
+    fn find(&self, name: &str) -> Option<Addr> {
+        let mut start = 0;
+        self.entries.iter().find_map(|&(end, addr)| {
+            let found = self.names.get(std::mem::replace(&mut start, end as usize)..end as usize);
+            (found == Some(name)).then_some(addr)
+        })
+    }
 }
 
 impl FromFile {
@@ -132,20 +145,18 @@ impl Subject for FromFile {
     fn load(&mut self) -> Result<()> {
         let file = File::open(&self.path).map_err(|source| Error::File { path: self.path.clone(), source })?;
         let bytes = FileMapping::new(file.as_raw_fd())?;
-        let (loaded, exports) = link(bytes.bytes(), Place::Near, Exports::collect)?;
+        let look = |image: &Image<'_>| (Exports::collect(image), image.symbol("bench_ping"));
+        let (loaded, (exports, ping)) = link(bytes.bytes(), Place::Near, look)?;
         loaded.seal()?;
-        loaded.arrive()?;
+        arrive(ping.ok_or_else(|| refused(NAME, "no `bench_ping`"))?)?;
         self.loaded = Some((loaded, exports));
         Ok(())
     }
 
     fn call(&mut self) -> Result<Option<u32>> {
-        let (loaded, exports) = self.loaded.as_ref().ok_or_else(|| refused(NAME, "nothing is loaded"))?;
-        let expected = exports.entries.last().map_or(0, |(end, _)| *end as usize);
-        if exports.names.len() != expected || exports.entries.is_empty() {
-            return Err(refused(NAME, "an export table that is not whole"));
-        }
-        Ok(Some(loaded.call()))
+        let (_, exports) = self.loaded.as_ref().ok_or_else(|| refused(NAME, "nothing is loaded"))?;
+        let entry = exports.find("bench_entry").ok_or_else(|| refused(NAME, "no `bench_entry` in the export table"))?;
+        Ok(Some(call(entry)))
     }
 
     fn unload(&mut self) {

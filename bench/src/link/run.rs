@@ -86,7 +86,8 @@ const fn times(functions: u32) -> usize {
 
 fn subject(spec: &Spec, functions: u32, checksum: u32, results: &mut Results) -> Result<()> {
     let measured = results.entry((spec.key.to_owned(), functions)).or_default();
-    let mut task = Task { subject: spec.key.to_owned(), functions, times: times(functions), with_call: false };
+    let input = child::input(*spec, functions)?;
+    let mut task = Task { subject: spec.key.to_owned(), input, times: times(functions), with_call: false };
     let answer = child::start(&task)?;
     if let Some(found) = answer.checksum.filter(|&found| found != checksum) {
         return Err(Error::Checksum { loader: spec.title.to_owned(), expected: checksum, found });
