@@ -48,10 +48,7 @@ pub(crate) fn reaches_own_image(data: &[u8], entry: &Rela) -> bool {
 /// `%rip` has such a byte in front of its displacement.
 pub(crate) fn is_direct_branch(data: &[u8], offset: u64) -> bool {
     let Ok(offset) = usize::try_from(offset) else { return false };
-    match data.get(..offset) {
-        Some([.., 0xe8 | 0xe9]) | Some([.., 0x0f, 0x80..=0x8f]) => true,
-        _ => false,
-    }
+    matches!(data.get(..offset), Some([.., 0xe8 | 0xe9] | [.., 0x0f, 0x80..=0x8f]))
 }
 
 /// Rewrites the instruction whose field is at `offset` so that it uses `target` itself; `place` is the run address of

@@ -3,7 +3,7 @@
 use alloc::{borrow::Cow, vec::Vec};
 
 use ::object::{
-    I64, LittleEndian as LE, U32, U64,
+    I64, LittleEndian as LE, U64,
     elf::{self, FileHeader32, FileHeader64},
     pod,
     read::elf::FileHeader,
@@ -114,17 +114,5 @@ pub(crate) fn record(offset: u64, symbol: u32, kind: u32, addend: i64) -> Rela {
         r_offset: U64::new(LE, offset),
         r_info: Rela::r_info(LE, false, symbol, elf::RelocationType(kind)),
         r_addend: I64::new(LE, addend),
-    }
-}
-
-/// A symbol record.
-pub(crate) fn symbol(name: u32, info: elf::SymbolInfo, section: elf::SymbolSection, value: u64) -> Sym {
-    Sym {
-        st_name: U32::new(LE, name),
-        st_info: info,
-        st_other: elf::SymbolOther(0),
-        st_shndx: ::object::U16::new(LE, section),
-        st_value: U64::new(LE, value),
-        st_size: U64::new(LE, 0),
     }
 }

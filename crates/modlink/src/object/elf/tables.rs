@@ -54,7 +54,7 @@ impl Tables {
     pub(super) fn strings<'a, H: SectionHeader<Endian = LE>>(&self, headers: &[H], sections: &[Section<'a>]) -> Result<Strings<'a>> {
         let Some(symbols) = self.symbols else { return Ok(Strings::default()) };
         let section = headers.get(index(symbols)).map_or(0, |header| header.sh_link(LE));
-        if !headers.get(index(section)).is_some_and(|header| header.sh_type(LE) == elf::SHT_STRTAB) {
+        if headers.get(index(section)).is_none_or(|header| header.sh_type(LE) != elf::SHT_STRTAB) {
             return Err(Error::BadSectionIndex { table: FileTable::SymbolNames, entry: symbols.into(), section });
         }
         Strings::new(data(sections, section), FileTable::SymbolNames, section)
