@@ -53,6 +53,19 @@ pub(crate) enum Fit {
     Both,
 }
 
+/// The short path of the types that nearly all relocations of real objects have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quick {
+    /// No short path: everything is computed step by step.
+    No,
+    /// S + A - P in 4 bytes.
+    Distance,
+    /// S + A in 8 bytes.
+    Address,
+    /// A slot in 4 bytes that the instruction may do without.
+    Relaxable,
+}
+
 /// One relocation type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Howto {
@@ -66,6 +79,8 @@ pub(crate) struct Howto {
     pub(crate) fit: Fit,
     /// What the layout has to provide, see [`need`].
     pub(crate) needs: u8,
+    /// Its short path.
+    pub(crate) quick: Quick,
 }
 
 /// What relocations ask of the layout for their symbol, as bits.
@@ -93,7 +108,13 @@ impl Howto {
             Formula::Slot | Formula::SlotInTable | Formula::SlotByInstruction => need::USED | need::DATA | need::SLOT,
             Formula::ThreadLocal | Formula::Dynamic => need::LOOK,
         };
-        Self { name, formula, size, fit, needs }
+        let quick = match (formula, size, fit) {
+            (Formula::Relative | Formula::Branch, 4, Fit::Signed) => Quick::Distance,
+            (Formula::Absolute, 8, Fit::Wrap) => Quick::Address,
+            (Formula::SlotRelaxable, 4, Fit::Signed) => Quick::Relaxable,
+            _ => Quick::No,
+        };
+        Self { name, formula, size, fit, needs, quick }
     }
 
     /// The ends of what the field holds.
@@ -121,33 +142,28 @@ impl Howto {
     }
 
     /// Stores `value` at the start of `field`, if it fits there.
-    ///
-    /// This is the only routine that writes relocated bytes.
     #[inline]
     pub(crate) fn store(&self, value: u64, field: &mut [u8]) -> Result<(), Misfit> {
-        let signed = value.cast_signed();
         match self.size {
-            4 => {
-                let low = value & 0xffff_ffff;
-                let fits = match self.fit {
-                    Fit::Signed => i32::try_from(signed).is_ok(),
-                    Fit::Unsigned => low == value,
-                    Fit::Wrap => true,
-                    Fit::Either => low == value || i32::try_from(signed).is_ok(),
-                    Fit::Both => value >> 31 == 0,
-                };
-                put(field, value.to_le_bytes().first_chunk::<4>(), fits)
-            }
-            8 => put(field, Some(&value.to_le_bytes()), true),
-            2 => put(field, value.to_le_bytes().first_chunk::<2>(), self.holds(signed)),
-            1 => put(field, value.to_le_bytes().first_chunk::<1>(), self.holds(signed)),
-            _ => Ok(()),
+            0 => Ok(()),
+            1 => put::<1>(field, value, self.holds(value)),
+            2 => put::<2>(field, value, self.holds(value)),
+            4 => put::<4>(field, value, self.holds(value)),
+            _ => put::<8>(field, value, true),
         }
     }
 
-    fn holds(&self, value: i64) -> bool {
+    fn holds(&self, value: u64) -> bool {
+        if self.fit == Fit::Wrap {
+            return true;
+        }
         let limits = self.limits();
-        (limits.min..=limits.max).contains(&i128::from(value))
+        let read = match self.fit {
+            Fit::Unsigned | Fit::Both => i128::from(value),
+            Fit::Either if value.cast_signed() >= 0 => i128::from(value),
+            _ => i128::from(value.cast_signed()),
+        };
+        (limits.min..=limits.max).contains(&read)
     }
 }
 
@@ -160,9 +176,23 @@ pub(crate) enum Misfit {
     Field,
 }
 
+/// Stores a distance of 32 bits at the start of `field`, if it is one: [`Howto::store`] of [`Quick::Distance`].
 #[inline]
-fn put<const N: usize>(field: &mut [u8], bytes: Option<&[u8; N]>, fits: bool) -> Result<(), Misfit> {
-    let (Some(field), Some(bytes)) = (field.first_chunk_mut::<N>(), bytes) else { return Err(Misfit::Field) };
+pub(crate) fn store_distance(value: u64, field: &mut [u8]) -> Result<(), Misfit> {
+    put::<4>(field, value, i32::try_from(value.cast_signed()).is_ok())
+}
+
+/// Stores an address at the start of `field`: [`Howto::store`] of [`Quick::Address`].
+#[inline]
+pub(crate) fn store_address(value: u64, field: &mut [u8]) -> Result<(), Misfit> {
+    put::<8>(field, value, true)
+}
+
+/// The one routine that writes relocated bytes: the lowest `N` bytes of `value`, given that it fits.
+#[inline]
+fn put<const N: usize>(field: &mut [u8], value: u64, fits: bool) -> Result<(), Misfit> {
+    let bytes = value.to_le_bytes();
+    let (Some(field), Some(bytes)) = (field.first_chunk_mut::<N>(), bytes.first_chunk::<N>()) else { return Err(Misfit::Field) };
     if !fits {
         return Err(Misfit::Value);
     }

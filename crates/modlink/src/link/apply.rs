@@ -5,7 +5,7 @@ use ::object::LittleEndian as LE;
 use crate::{
     Addr, Error, Layout, Relax, Result,
     addr::index,
-    howto::{self, Formula, Howto, Misfit},
+    howto::{self, Formula, Howto, Misfit, Quick, store_address, store_distance},
     layout::{STUB, site, unloaded_home},
     link::relax,
     object::{Class, Rela, Section},
@@ -46,29 +46,54 @@ impl<'l> Pass<'l> {
         let tombstones = self.discarded && section.class == Class::EhFrame;
         for entry in entries {
             let symbol = entry.r_sym(LE, false);
-            let Some(howto) = howto::find(self.types, entry.r_type(LE, false).0) else { continue };
-            let target = self.values.get(index(symbol)).copied().unwrap_or(0);
-            let addend = entry.r_addend.get(LE);
-            let offset = entry.r_offset.get(LE);
-            let place = run.wrapping_add(offset);
-            let plus = target.wrapping_add_signed(addend);
             if tombstones && unloaded_home(self.layout.object, &self.layout.placement, symbol).is_some() {
                 continue;
             }
+            let Some(howto) = howto::find(self.types, entry.r_type(LE, false).0) else { continue };
+            let target = self.values.get(index(symbol)).copied().unwrap_or(0);
+            let (addend, offset) = (entry.r_addend.get(LE), entry.r_offset.get(LE));
             let Ok(at) = usize::try_from(offset) else { return Err(outside(section, entry)) };
-            let value = match howto.formula {
-                Formula::Absolute => plus,
-                Formula::Relative | Formula::Branch => plus.wrapping_sub(place),
-                Formula::SlotRelaxable if relax && relax::rewrite(bytes, at, addend, target, place) => continue,
-                Formula::Nothing => continue,
-                formula => self.uncommon(formula, symbol, addend, place, plus, bytes.get(..at).unwrap_or_default()),
+            let (plus, place) = (target.wrapping_add_signed(addend), run.wrapping_add(offset));
+            let done = match howto.quick {
+                Quick::Distance => bytes.get_mut(at..).is_some_and(|field| store_distance(plus.wrapping_sub(place), field).is_ok()),
+                Quick::Address => bytes.get_mut(at..).is_some_and(|field| store_address(plus, field).is_ok()),
+                Quick::Relaxable => relax && relax::rewrite(bytes, at, addend, target, place),
+                Quick::No => false,
             };
-            let Some(field) = bytes.get_mut(at..) else { return Err(outside(section, entry)) };
-            if let Err(misfit) = howto.store(value, field) {
-                self.far(section, entry, howto, (place, value), misfit, bytes)?;
+            if !done {
+                self.step_by_step(section, entry, howto, (target, place), bytes)?;
             }
         }
         Ok(())
+    }
+
+    /// Applies a relocation of any type, or says why it cannot be.
+    #[inline(never)]
+    fn step_by_step(
+        &self,
+        section: &Section<'_>,
+        entry: &Rela,
+        howto: &Howto,
+        (target, place): (u64, u64),
+        bytes: &mut [u8],
+    ) -> Result<()> {
+        let addend = entry.r_addend.get(LE);
+        let plus = target.wrapping_add_signed(addend);
+        let Ok(at) = usize::try_from(entry.r_offset.get(LE)) else { return Err(outside(section, entry)) };
+        let value = match howto.formula {
+            Formula::Nothing => return Ok(()),
+            Formula::Absolute => plus,
+            Formula::Relative | Formula::Branch => plus.wrapping_sub(place),
+            formula => {
+                let before = bytes.get(..at).unwrap_or_default();
+                self.uncommon(formula, entry.r_sym(LE, false), addend, place, plus, before)
+            }
+        };
+        let Some(field) = bytes.get_mut(at..) else { return Err(outside(section, entry)) };
+        match howto.store(value, field) {
+            Ok(()) => Ok(()),
+            Err(misfit) => self.far(section, entry, howto, (place, value), misfit, bytes),
+        }
     }
 
     /// The value of the rarer types; `before` are the section's bytes in front of the field.

@@ -8,6 +8,12 @@ use crate::object::Rela;
 /// A displacement of an instruction's last field is relative to the end of the instruction, 4 bytes behind the field.
 const ADDEND: i64 = -4;
 
+/// The opcode of `mov mem, %reg`.
+const LOAD: u8 = 0x8b;
+
+/// The opcode of `lea mem, %reg`.
+const LOAD_ADDRESS: u8 = 0x8d;
+
 /// An instruction whose operand is a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -23,12 +29,19 @@ enum Form {
     Arithmetic(u8),
 }
 
+/// Whether a ModRM byte says `disp32(%rip)`.
+#[inline]
+const fn is_relative_to_rip(modrm: u8) -> bool {
+    modrm & 0xc7 == 0x05
+}
+
 /// The instruction whose field is at `offset`: its form, and its bytes before the field: opcode and ModRM.
+#[inline]
 fn form(bytes: &[u8], offset: usize) -> Option<Form> {
     let &[opcode, modrm] = bytes.get(offset.checked_sub(2)?..offset)?.first_chunk::<2>()?;
-    let relative_to_rip = modrm & 0xc7 == 0x05;
+    let relative_to_rip = is_relative_to_rip(modrm);
     match (opcode, modrm) {
-        (0x8b, _) if relative_to_rip => Some(Form::Load),
+        (LOAD, _) if relative_to_rip => Some(Form::Load),
         (0xff, 0x15) => Some(Form::Call),
         (0xff, 0x25) => Some(Form::Jump),
         (0x85, _) if relative_to_rip => Some(Form::Test),
@@ -58,8 +71,23 @@ pub(crate) fn rewrite(bytes: &mut [u8], offset: usize, addend: i64, target: u64,
     if addend != ADDEND {
         return false;
     }
-    let Some(form) = form(bytes, offset) else { return false };
     let distance = target.wrapping_sub(place).wrapping_sub(4).cast_signed();
+    // Nearly all of them are loads, so these have a path of their own.
+    let instruction = offset.checked_sub(2).and_then(|start| bytes.get_mut(start..)?.first_chunk_mut::<6>());
+    if let (Some([opcode @ LOAD, modrm, field @ ..]), Ok(distance)) = (instruction, i32::try_from(distance))
+        && is_relative_to_rip(*modrm)
+    {
+        *opcode = LOAD_ADDRESS;
+        *field = distance.to_le_bytes();
+        return true;
+    }
+    rewrite_any(bytes, offset, target, distance)
+}
+
+/// [`rewrite`] for every form.
+#[inline(never)]
+fn rewrite_any(bytes: &mut [u8], offset: usize, target: u64, distance: i64) -> bool {
+    let Some(form) = form(bytes, offset) else { return false };
     match form {
         Form::Load | Form::Call => match i32::try_from(distance) {
             Ok(distance) => replace(bytes, offset, form, distance).is_some(),
@@ -86,7 +114,7 @@ fn replace(bytes: &mut [u8], offset: usize, form: Form, number: i32) -> Option<(
     let [a, b, c, d] = number.to_le_bytes();
     let register = (modrm >> 3) & 7;
     *instruction = match form {
-        Form::Load => [0x8d, modrm, a, b, c, d],
+        Form::Load => [LOAD_ADDRESS, modrm, a, b, c, d],
         Form::Call => [0x67, 0xe8, a, b, c, d],
         Form::Jump => [0xe9, a, b, c, d, 0x90],
         Form::Test => [0xf7, 0xc0 | register, a, b, c, d],
