@@ -7,7 +7,7 @@ use alloc::{string::String, vec::Vec};
 
 use ::object::LittleEndian as LE;
 
-use crate::{Addr, Buffer, Error, Image, Layout, Result, SymbolPlace, addr::index};
+use crate::{Addr, Buffer, Error, Image, Layout, Result, SymbolPlace, addr::index, object::Sym};
 use apply::Pass;
 
 /// The opcode of `jmp *disp32(%rip)`.
@@ -53,16 +53,19 @@ impl Layout<'_> {
 
     /// The run address of every symbol that the object defines, and 0 for every other one.
     fn own_values(&self, base: Addr) -> Vec<u64> {
-        let runs: Vec<Option<u64>> = self.placement.all().map(|place| place.map(|place| base.offset(place.into()).0)).collect();
-        let value = |(number, sym): (u32, &crate::object::Sym)| match self.object.place(number, sym) {
-            SymbolPlace::Section(section) => {
-                let run = runs.get(index(section)).copied().flatten();
-                run.map_or(0, |run| run.wrapping_add(sym.st_value.get(LE)))
-            }
-            SymbolPlace::Absolute => sym.st_value.get(LE),
-            SymbolPlace::Undefined | SymbolPlace::Common => 0,
+        // By section: where it runs, and which bits of a symbol's value count: none outside of the image.
+        let start = |place| match place {
+            SymbolPlace::Section(section) => self.placement.of(section).map_or((0, 0), |place| (base.offset(place.into()).0, u64::MAX)),
+            SymbolPlace::Absolute => (0, u64::MAX),
+            SymbolPlace::Undefined | SymbolPlace::Common => (0, 0),
         };
-        let mut values: Vec<u64> = (0..).zip(self.object.symbols.iter()).map(value).collect();
+        let ordinary: Vec<(u64, u64)> = self.object.ordinary_places().map(start).collect();
+        let address = |(number, sym): (u32, &Sym)| {
+            let known = ordinary.get(usize::from(sym.st_shndx.get(LE).0)).copied();
+            let (run, mask) = known.unwrap_or_else(|| start(self.object.place(number, sym)));
+            run.wrapping_add(sym.st_value.get(LE) & mask)
+        };
+        let mut values: Vec<u64> = (0..).zip(self.object.symbols.iter()).map(address).collect();
         for &(symbol, place) in &self.placement.commons {
             set(&mut values, symbol, base.offset(place.into()).0);
         }

@@ -9,9 +9,9 @@ use super::{Relax, place::Placement};
 use crate::{
     Error, Machine, Object, Result, Site, SymbolIndex, SymbolPlace,
     addr::index,
-    howto::{self, Formula, Howto, need},
+    howto::{self, Formula, Howto, Quick, need},
     link::relax,
-    object::{Class, Rela, Section},
+    object::{Class, Rela, Section, Sym},
 };
 
 /// Marks beside those of [`need`]: where the symbol is.
@@ -26,32 +26,48 @@ mod home {
 
 /// What all relocations together ask for, by symbol.
 #[derive(Debug)]
-pub(super) struct Marks(Vec<u8>);
+pub(super) struct Marks {
+    by_symbol: Vec<u8>,
+    /// The symbols that are more than an address of the image: the others, most of them, ask for nothing.
+    notable: Vec<(u32, u8)>,
+}
 
 impl Marks {
     fn new(object: &Object<'_>, placement: &Placement) -> Self {
-        let mark = |(number, sym)| match object.place(number, sym) {
+        let of_place = |place| match place {
             SymbolPlace::Undefined => home::UNDEFINED,
             SymbolPlace::Absolute => 0,
             SymbolPlace::Common => home::IMAGE,
             SymbolPlace::Section(section) if placement.of(section).is_some() => home::IMAGE,
             SymbolPlace::Section(_) => home::UNLOADED,
         };
-        Self((0..).zip(object.symbols.iter()).map(mark).collect())
+        let ordinary: Vec<u8> = object.ordinary_places().map(of_place).collect();
+        let mark = |(number, sym): (u32, &Sym)| match ordinary.get(usize::from(sym.st_shndx.get(LE).0)) {
+            Some(&mark) => mark,
+            None => of_place(object.place(number, sym)),
+        };
+        Self { by_symbol: (0..).zip(object.symbols.iter()).map(mark).collect(), notable: Vec::new() }
+    }
+
+    /// Finds the notable symbols, when all marks are made.
+    fn note(&mut self) {
+        const PLAIN: u8 = home::IMAGE;
+        const BITS: u8 = home::IMAGE | need::SLOT;
+        // Whole blocks of plain ones are passed over at once.
+        for (first, block) in (0_u32..).step_by(BLOCK).zip(self.by_symbol.chunks(BLOCK)) {
+            if block.iter().fold(0, |all, mark| all | ((mark & BITS) ^ PLAIN)) != 0 {
+                self.notable.extend((first..).zip(block.iter().copied()).filter(|(_, mark)| mark & BITS != PLAIN));
+            }
+        }
     }
 
     /// The number of symbols.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.by_symbol.len()
     }
 
     fn select(&self, wanted: impl Fn(u8) -> bool) -> impl Iterator<Item = u32> {
-        (0..).zip(self.0.iter()).filter(move |&(_, &mark)| wanted(mark)).map(|(symbol, _)| symbol)
-    }
-
-    /// The symbols with a mark.
-    pub(super) fn with(&self, mark: u8) -> impl Iterator<Item = u32> {
-        self.select(move |marks| marks & mark != 0)
+        self.notable.iter().filter(move |&&(_, mark)| wanted(mark)).map(|&(symbol, _)| symbol)
     }
 
     /// The symbols that are called and may be out of reach.
@@ -59,21 +75,28 @@ impl Marks {
         self.select(wants_stub)
     }
 
-    /// Whether a symbol is called and may be out of reach.
-    pub(super) fn wants_stub(&self, symbol: u32) -> bool {
-        self.0.get(index(symbol)).copied().is_some_and(wants_stub)
+    /// The other symbols that need a slot.
+    pub(super) fn wanting_slot(&self) -> impl Iterator<Item = u32> {
+        self.select(|mark| mark & need::SLOT != 0 && !wants_stub(mark))
     }
 
     /// The used symbols that are defined in no section, common block or number of the object.
     pub(super) fn undefined(&self) -> impl Iterator<Item = (SymbolIndex, u8)> {
         let used = |mark: u8| mark & (need::USED | home::UNDEFINED) == need::USED | home::UNDEFINED;
         // Symbol 0 is no symbol: relocations use it for the value 0.
-        (0..)
-            .zip(self.0.iter())
-            .filter(move |&(number, &mark)| number != 0 && used(mark))
-            .map(|(number, &mark)| (SymbolIndex(number), mark))
+        let undefined = self.notable.iter().filter(move |&&(number, mark)| number != 0 && used(mark));
+        undefined.map(|&(number, mark)| (SymbolIndex(number), mark))
+    }
+
+    /// Whether a relocation uses a symbol of a section that is not loaded.
+    fn uses_unloaded(&self) -> bool {
+        let both = need::USED | home::UNLOADED;
+        self.notable.iter().any(|(_, mark)| mark & both == both)
     }
 }
+
+/// How many marks are looked at together.
+const BLOCK: usize = 32;
 
 fn wants_stub(mark: u8) -> bool {
     mark & need::STUB != 0 && mark & home::IMAGE == 0
@@ -89,7 +112,8 @@ pub(super) fn relocations(object: &Object<'_>, placement: &Placement, relax: Rel
             pass.section(section, &table.entries, &mut marks)?;
         }
     }
-    if marks.with(home::UNLOADED).any(|symbol| marks.0.get(index(symbol)).is_some_and(|mark| mark & need::USED != 0)) {
+    marks.note();
+    if marks.uses_unloaded() {
         pass.refuse_unloaded(placement)?;
     }
     Ok(marks)
@@ -104,45 +128,42 @@ struct Pass<'o> {
 impl Pass<'_> {
     fn section(&self, section: &Section<'_>, entries: &[Rela], marks: &mut Marks) -> Result<()> {
         let size = section.data.len() as u64;
+        let relax = self.relax == Relax::WherePossible && section.class.is_code();
         for entry in entries {
             let Some(howto) = howto::find(self.table, entry.r_type(LE, false).0) else {
                 return Err(self.unknown(section, entry));
             };
             let offset = entry.r_offset.get(LE);
             if offset > size || size - offset < u64::from(howto.size) {
-                return Err(Error::RelocationOutsideSection { site: site(section, entry), size: section.size });
+                return Err(outside(section, entry));
             }
-            let symbol = entry.r_sym(LE, false);
-            let Some(mark) = marks.0.get_mut(index(symbol)) else {
+            let Some(mark) = marks.by_symbol.get_mut(index(entry.r_sym(LE, false))) else {
                 if howto.formula == Formula::Nothing {
                     continue;
                 }
-                let count = self.object.symbols.len() as u64;
-                return Err(Error::BadSymbolIndex { site: site(section, entry), symbol, count });
+                return Err(self.no_symbol(section, entry));
             };
-            *mark |= match howto.needs & need::LOOK {
-                0 => howto.needs,
-                _ => self.look(section, entry, howto, *mark)?,
+            let here = *mark & home::IMAGE != 0;
+            *mark |= match howto.quick {
+                Quick::Relaxable if here && relax && relax::reaches_own_image(section.data, entry) => need::USED | need::DATA,
+                Quick::Distance if here => need::USED | need::DATA,
+                _ if howto.needs & need::LOOK == 0 => howto.needs,
+                _ => self.look(section, entry, howto, here)?,
             };
         }
         Ok(())
     }
 
-    /// What a relocation needs that depends on its instruction and on where its symbol is.
-    #[inline]
-    fn look(&self, section: &Section<'_>, entry: &Rela, howto: &Howto, mark: u8) -> Result<u8> {
-        let here = mark & home::IMAGE != 0;
+    /// What a relocation needs that depends on its instruction and on whether its symbol is `here`, in the image.
+    #[inline(never)]
+    fn look(&self, section: &Section<'_>, entry: &Rela, howto: &Howto, here: bool) -> Result<u8> {
         match howto.formula {
-            Formula::Relative if here => Ok(need::USED | need::DATA),
-            Formula::Relative => Ok(match self.is_far_call(section, entry, howto) {
+            Formula::Relative => Ok(match !here && self.is_far_call(section, entry, howto) {
                 true => need::USED | need::STUB,
                 false => need::USED | need::DATA,
             }),
-            Formula::SlotRelaxable => {
-                let without =
-                    here && self.relax == Relax::WherePossible && section.class.is_code() && relax::reaches_own_image(section.data, entry);
-                Ok(if without { need::USED | need::DATA } else { need::USED | need::DATA | need::SLOT })
-            }
+            // Those that do without were found before.
+            Formula::SlotRelaxable => Ok(need::USED | need::DATA | need::SLOT),
             Formula::ThreadLocal => Err(Error::ThreadLocalRelocation {
                 site: site(section, entry),
                 relocation: howto.name,
@@ -185,6 +206,13 @@ impl Pass<'_> {
         Ok(())
     }
 
+    #[cold]
+    fn no_symbol(&self, section: &Section<'_>, entry: &Rela) -> Error {
+        let count = self.object.symbols.len() as u64;
+        Error::BadSymbolIndex { site: site(section, entry), symbol: entry.r_sym(LE, false), count }
+    }
+
+    #[cold]
     fn unknown(&self, section: &Section<'_>, entry: &Rela) -> Error {
         let number = entry.r_type(LE, false).0;
         Error::UnknownRelocation { site: site(section, entry), number, machine: self.object.machine }
@@ -197,6 +225,12 @@ pub(crate) fn unloaded_home<'o>(object: &'o Object<'o>, placement: &Placement, s
         SymbolPlace::Section(section) if placement.of(section).is_none() => object.sections.get(index(section)),
         _ => None,
     }
+}
+
+/// The error of a field that is not inside of its section.
+#[cold]
+pub(crate) fn outside(section: &Section<'_>, entry: &Rela) -> Error {
+    Error::RelocationOutsideSection { site: site(section, entry), size: section.size }
 }
 
 /// The place of a relocation, for errors.

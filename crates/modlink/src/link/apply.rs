@@ -6,7 +6,7 @@ use crate::{
     Addr, Error, Layout, Relax, Result,
     addr::index,
     howto::{self, Formula, Howto, Misfit, Quick, store_address, store_distance},
-    layout::{STUB, site, unloaded_home},
+    layout::{STUB, outside, site, unloaded_home},
     link::relax,
     object::{Class, Rela, Section},
 };
@@ -165,9 +165,4 @@ fn readable(howto: &Howto, value: u64) -> i128 {
         howto::Fit::Unsigned | howto::Fit::Both => value.into(),
         _ => value.cast_signed().into(),
     }
-}
-
-#[cold]
-fn outside(section: &Section<'_>, entry: &Rela) -> Error {
-    Error::RelocationOutsideSection { site: site(section, entry), size: section.size }
 }
