@@ -53,13 +53,16 @@ pub(crate) enum Fit {
     Both,
 }
 
-/// The short path of the types that nearly all relocations of real objects have.
+/// The types that nearly all relocations of real objects have, and for which the passes have a short path. Everything
+/// else, and what does not fit on a short path, goes the long way, which knows all types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quick {
-    /// No short path: everything is computed step by step.
+    /// No short path.
     No,
     /// S + A - P in 4 bytes.
     Distance,
+    /// The same, and only ever a call or a jump.
+    Call,
     /// S + A in 8 bytes.
     Address,
     /// A slot in 4 bytes that the instruction may do without.
@@ -79,8 +82,6 @@ pub(crate) struct Howto {
     pub(crate) fit: Fit,
     /// What the layout has to provide, see [`need`].
     pub(crate) needs: u8,
-    /// Its short path.
-    pub(crate) quick: Quick,
 }
 
 /// What relocations ask of the layout for their symbol, as bits.
@@ -108,13 +109,17 @@ impl Howto {
             Formula::Slot | Formula::SlotInTable | Formula::SlotByInstruction => need::USED | need::DATA | need::SLOT,
             Formula::ThreadLocal | Formula::Dynamic => need::LOOK,
         };
-        let quick = match (formula, size, fit) {
-            (Formula::Relative | Formula::Branch, 4, Fit::Signed) => Quick::Distance,
+        Self { name, formula, size, fit, needs }
+    }
+
+    const fn quick(&self) -> Quick {
+        match (self.formula, self.size, self.fit) {
+            (Formula::Relative, 4, Fit::Signed) => Quick::Distance,
+            (Formula::Branch, 4, Fit::Signed) => Quick::Call,
             (Formula::Absolute, 8, Fit::Wrap) => Quick::Address,
             (Formula::SlotRelaxable, 4, Fit::Signed) => Quick::Relaxable,
             _ => Quick::No,
-        };
-        Self { name, formula, size, fit, needs, quick }
+        }
     }
 
     /// The ends of what the field holds.
@@ -176,13 +181,13 @@ pub(crate) enum Misfit {
     Field,
 }
 
-/// Stores a distance of 32 bits at the start of `field`, if it is one: [`Howto::store`] of [`Quick::Distance`].
+/// Stores a distance of 32 bits at the start of `field`, if it is one: [`Howto::store`] for [`Quick::Distance`].
 #[inline]
 pub(crate) fn store_distance(value: u64, field: &mut [u8]) -> Result<(), Misfit> {
     put::<4>(field, value, i32::try_from(value.cast_signed()).is_ok())
 }
 
-/// Stores an address at the start of `field`: [`Howto::store`] of [`Quick::Address`].
+/// Stores an address at the start of `field`: [`Howto::store`] for [`Quick::Address`].
 #[inline]
 pub(crate) fn store_address(value: u64, field: &mut [u8]) -> Result<(), Misfit> {
     put::<8>(field, value, true)
@@ -200,8 +205,29 @@ fn put<const N: usize>(field: &mut [u8], value: u64, fits: bool) -> Result<(), M
     Ok(())
 }
 
-/// A relocation type table of a machine and format, by number.
-pub(crate) type Table = [Option<Howto>; 64];
+/// All relocation types of a machine in a format, by number.
+#[derive(Debug)]
+pub(crate) struct Table {
+    rows: [Option<Howto>; COUNT],
+    quick: [Quick; COUNT],
+}
+
+/// One more than the largest number of a type.
+const COUNT: usize = 64;
+
+impl Table {
+    /// The type of number `number`.
+    #[inline]
+    pub(crate) fn find(&self, number: u32) -> Option<&Howto> {
+        self.rows.get(index(number)).and_then(Option::as_ref)
+    }
+
+    /// The short path of the type of number `number`.
+    #[inline]
+    pub(crate) fn quick(&self, number: u32) -> Quick {
+        self.quick.get(index(number)).copied().unwrap_or(Quick::No)
+    }
+}
 
 /// All types of a machine in a format, by number.
 pub(crate) fn table(machine: Machine, format: Format) -> &'static Table {
@@ -212,18 +238,14 @@ pub(crate) fn table(machine: Machine, format: Format) -> &'static Table {
     }
 }
 
-/// The type of number `number` in a table.
-#[inline]
-pub(crate) fn find(table: &'static Table, number: u32) -> Option<&'static Howto> {
-    table.get(index(number)).and_then(Option::as_ref)
-}
-
 /// Rows of `(number, howto)` as a table by number; an unlisted number has no entry.
-const fn by_number<const N: usize>(rows: &[(usize, Howto)]) -> [Option<Howto>; N] {
-    let mut table = [None; N];
+const fn by_number(rows: &[(usize, Howto)]) -> Table {
+    let mut table = Table { rows: [None; COUNT], quick: [Quick::No; COUNT] };
     let mut at = 0;
     while at < rows.len() {
-        table[rows[at].0] = Some(rows[at].1);
+        let (number, howto) = rows[at];
+        table.rows[number] = Some(howto);
+        table.quick[number] = howto.quick();
         at += 1;
     }
     table

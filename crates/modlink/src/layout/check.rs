@@ -95,6 +95,9 @@ impl Marks {
     }
 }
 
+/// The size of the longest field of a relocation in bytes.
+const LONGEST: u64 = 8;
+
 /// How many marks are looked at together.
 const BLOCK: usize = 32;
 
@@ -127,43 +130,70 @@ struct Pass<'o> {
 
 impl Pass<'_> {
     fn section(&self, section: &Section<'_>, entries: &[Rela], marks: &mut Marks) -> Result<()> {
-        let size = section.data.len() as u64;
         let relax = self.relax == Relax::WherePossible && section.class.is_code();
+        // Fields of every size that start before this end inside of the section.
+        let safe = (section.data.len() as u64).saturating_sub(LONGEST - 1);
         for entry in entries {
-            let Some(howto) = howto::find(self.table, entry.r_type(LE, false).0) else {
-                return Err(self.unknown(section, entry));
-            };
-            let offset = entry.r_offset.get(LE);
-            if offset > size || size - offset < u64::from(howto.size) {
-                return Err(outside(section, entry));
-            }
-            let Some(mark) = marks.by_symbol.get_mut(index(entry.r_sym(LE, false))) else {
-                if howto.formula == Formula::Nothing {
-                    continue;
+            let quick = self.table.quick(entry.r_type(LE, false).0);
+            if let Some(mark) = marks.by_symbol.get_mut(index(entry.r_sym(LE, false)))
+                && entry.r_offset.get(LE) < safe
+            {
+                let here = *mark & home::IMAGE != 0;
+                let without_slot = || here && relax && relax::reaches_own_image(section.data, entry);
+                match quick {
+                    Quick::Call => *mark |= need::USED | need::STUB,
+                    Quick::Address => *mark |= need::USED | need::DATA,
+                    Quick::Distance if here => *mark |= need::USED | need::DATA,
+                    Quick::Relaxable if without_slot() => *mark |= need::USED | need::DATA,
+                    Quick::Relaxable => *mark |= need::USED | need::DATA | need::SLOT,
+                    Quick::Distance | Quick::No => self.any(section, entry, marks)?,
                 }
-                return Err(self.no_symbol(section, entry));
-            };
-            let here = *mark & home::IMAGE != 0;
-            *mark |= match howto.quick {
-                Quick::Relaxable if here && relax && relax::reaches_own_image(section.data, entry) => need::USED | need::DATA,
-                Quick::Distance if here => need::USED | need::DATA,
-                _ if howto.needs & need::LOOK == 0 => howto.needs,
-                _ => self.look(section, entry, howto, here)?,
-            };
+            } else {
+                self.any(section, entry, marks)?;
+            }
         }
         Ok(())
     }
 
-    /// What a relocation needs that depends on its instruction and on whether its symbol is `here`, in the image.
+    /// Checks and marks a relocation of any type, or says what is wrong with it.
     #[inline(never)]
-    fn look(&self, section: &Section<'_>, entry: &Rela, howto: &Howto, here: bool) -> Result<u8> {
+    fn any(&self, section: &Section<'_>, entry: &Rela, marks: &mut Marks) -> Result<()> {
+        let Some(howto) = self.table.find(entry.r_type(LE, false).0) else {
+            let number = entry.r_type(LE, false).0;
+            return Err(Error::UnknownRelocation { site: site(section, entry), number, machine: self.object.machine });
+        };
+        let (size, offset) = (section.data.len() as u64, entry.r_offset.get(LE));
+        if offset > size || size - offset < u64::from(howto.size) {
+            return Err(outside(section, entry));
+        }
+        let symbol = entry.r_sym(LE, false);
+        let Some(mark) = marks.by_symbol.get_mut(index(symbol)) else {
+            let count = self.object.symbols.len() as u64;
+            return match howto.formula {
+                Formula::Nothing => Ok(()),
+                _ => Err(Error::BadSymbolIndex { site: site(section, entry), symbol, count }),
+            };
+        };
+        *mark |= match howto.needs & need::LOOK {
+            0 => howto.needs,
+            _ => self.look(section, entry, howto, *mark)?,
+        };
+        Ok(())
+    }
+
+    /// What a relocation needs that depends on its instruction and on where its symbol is.
+    fn look(&self, section: &Section<'_>, entry: &Rela, howto: &Howto, mark: u8) -> Result<u8> {
+        let here = mark & home::IMAGE != 0;
         match howto.formula {
             Formula::Relative => Ok(match !here && self.is_far_call(section, entry, howto) {
                 true => need::USED | need::STUB,
                 false => need::USED | need::DATA,
             }),
-            // Those that do without were found before.
-            Formula::SlotRelaxable => Ok(need::USED | need::DATA | need::SLOT),
+            Formula::SlotRelaxable => {
+                let relax = self.relax == Relax::WherePossible && section.class.is_code();
+                let without = here && relax && relax::reaches_own_image(section.data, entry);
+                Ok(if without { need::USED | need::DATA } else { need::USED | need::DATA | need::SLOT })
+            }
             Formula::ThreadLocal => Err(Error::ThreadLocalRelocation {
                 site: site(section, entry),
                 relocation: howto.name,
@@ -190,7 +220,7 @@ impl Pass<'_> {
             for entry in table.entries.iter() {
                 let symbol = entry.r_sym(LE, false);
                 let Some(home) = unloaded_home(self.object, placement, symbol) else { continue };
-                let howto = howto::find(self.table, entry.r_type(LE, false).0);
+                let howto = self.table.find(entry.r_type(LE, false).0);
                 let Some(howto) = howto.filter(|howto| howto.needs & need::USED != 0) else { continue };
                 if section.class == Class::EhFrame && home.discarded {
                     continue;
@@ -204,18 +234,6 @@ impl Pass<'_> {
             }
         }
         Ok(())
-    }
-
-    #[cold]
-    fn no_symbol(&self, section: &Section<'_>, entry: &Rela) -> Error {
-        let count = self.object.symbols.len() as u64;
-        Error::BadSymbolIndex { site: site(section, entry), symbol: entry.r_sym(LE, false), count }
-    }
-
-    #[cold]
-    fn unknown(&self, section: &Section<'_>, entry: &Rela) -> Error {
-        let number = entry.r_type(LE, false).0;
-        Error::UnknownRelocation { site: site(section, entry), number, machine: self.object.machine }
     }
 }
 

@@ -42,26 +42,36 @@ impl<'l> Pass<'l> {
 
     /// Applies the relocations `entries` of a section that runs at `run` to its bytes.
     pub(super) fn section(&self, section: &Section<'_>, run: u64, entries: &[Rela], bytes: &mut [u8]) -> Result<()> {
-        let relax = self.layout.options.relax == Relax::WherePossible && section.class.is_code();
-        let tombstones = self.discarded && section.class == Class::EhFrame;
+        let relax = self.relaxes(section);
+        if self.discarded && section.class == Class::EhFrame {
+            return self.unwind_tables(section, run, entries, bytes);
+        }
+        for entry in entries {
+            let quick = self.types.quick(entry.r_type(LE, false).0);
+            let target = self.values.get(index(entry.r_sym(LE, false))).copied().unwrap_or(0);
+            let place = run.wrapping_add(entry.r_offset.get(LE));
+            let plus = target.wrapping_add_signed(entry.r_addend.get(LE));
+            let done = relax::surroundings(bytes, entry.r_offset.get(LE)).is_some_and(|around| match quick {
+                Quick::Distance | Quick::Call => store_distance(plus.wrapping_sub(place), around.field).is_ok(),
+                Quick::Address => store_address(plus, around.field).is_ok(),
+                Quick::Relaxable => relax && around.load_address(entry.r_addend.get(LE), target, place),
+                Quick::No => false,
+            });
+            if !done {
+                self.any(section, entry, (target, place), bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Pass::section`], of unwind tables some of whose code is not in the image: those entries stay empty.
+    #[cold]
+    fn unwind_tables(&self, section: &Section<'_>, run: u64, entries: &[Rela], bytes: &mut [u8]) -> Result<()> {
         for entry in entries {
             let symbol = entry.r_sym(LE, false);
-            if tombstones && unloaded_home(self.layout.object, &self.layout.placement, symbol).is_some() {
-                continue;
-            }
-            let Some(howto) = howto::find(self.types, entry.r_type(LE, false).0) else { continue };
-            let target = self.values.get(index(symbol)).copied().unwrap_or(0);
-            let (addend, offset) = (entry.r_addend.get(LE), entry.r_offset.get(LE));
-            let Ok(at) = usize::try_from(offset) else { return Err(outside(section, entry)) };
-            let (plus, place) = (target.wrapping_add_signed(addend), run.wrapping_add(offset));
-            let done = match howto.quick {
-                Quick::Distance => bytes.get_mut(at..).is_some_and(|field| store_distance(plus.wrapping_sub(place), field).is_ok()),
-                Quick::Address => bytes.get_mut(at..).is_some_and(|field| store_address(plus, field).is_ok()),
-                Quick::Relaxable => relax && relax::rewrite(bytes, at, addend, target, place),
-                Quick::No => false,
-            };
-            if !done {
-                self.step_by_step(section, entry, howto, (target, place), bytes)?;
+            if unloaded_home(self.layout.object, &self.layout.placement, symbol).is_none() {
+                let target = self.values.get(index(symbol)).copied().unwrap_or(0);
+                self.any(section, entry, (target, run.wrapping_add(entry.r_offset.get(LE))), bytes)?;
             }
         }
         Ok(())
@@ -69,14 +79,8 @@ impl<'l> Pass<'l> {
 
     /// Applies a relocation of any type, or says why it cannot be.
     #[inline(never)]
-    fn step_by_step(
-        &self,
-        section: &Section<'_>,
-        entry: &Rela,
-        howto: &Howto,
-        (target, place): (u64, u64),
-        bytes: &mut [u8],
-    ) -> Result<()> {
+    fn any(&self, section: &Section<'_>, entry: &Rela, (target, place): (u64, u64), bytes: &mut [u8]) -> Result<()> {
+        let Some(howto) = self.types.find(entry.r_type(LE, false).0) else { return Ok(()) };
         let addend = entry.r_addend.get(LE);
         let plus = target.wrapping_add_signed(addend);
         let Ok(at) = usize::try_from(entry.r_offset.get(LE)) else { return Err(outside(section, entry)) };
@@ -84,6 +88,7 @@ impl<'l> Pass<'l> {
             Formula::Nothing => return Ok(()),
             Formula::Absolute => plus,
             Formula::Relative | Formula::Branch => plus.wrapping_sub(place),
+            Formula::SlotRelaxable if self.relaxes(section) && relax::rewrite(bytes, at, addend, target, place) => return Ok(()),
             formula => {
                 let before = bytes.get(..at).unwrap_or_default();
                 self.uncommon(formula, entry.r_sym(LE, false), addend, place, plus, before)
@@ -94,6 +99,10 @@ impl<'l> Pass<'l> {
             Ok(()) => Ok(()),
             Err(misfit) => self.far(section, entry, howto, (place, value), misfit, bytes),
         }
+    }
+
+    fn relaxes(&self, section: &Section<'_>) -> bool {
+        self.layout.options.relax == Relax::WherePossible && section.class.is_code()
     }
 
     /// The value of the rarer types; `before` are the section's bytes in front of the field.

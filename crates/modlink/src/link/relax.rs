@@ -3,7 +3,7 @@
 
 use ::object::LittleEndian as LE;
 
-use crate::object::Rela;
+use crate::{howto::store_distance, object::Rela};
 
 /// A displacement of an instruction's last field is relative to the end of the instruction, 4 bytes behind the field.
 const ADDEND: i64 = -4;
@@ -50,6 +50,35 @@ fn form(bytes: &[u8], offset: usize) -> Option<Form> {
     }
 }
 
+/// A field of up to 8 bytes, and the opcode and ModRM byte in front of it if it is a displacement.
+pub(crate) struct Surroundings<'b> {
+    opcode: &'b mut u8,
+    modrm: u8,
+    pub(crate) field: &'b mut [u8; 8],
+}
+
+/// The field at `offset`, unless it is too near to an end of `bytes` to have all of [`Surroundings`].
+#[inline]
+pub(crate) fn surroundings(bytes: &mut [u8], offset: u64) -> Option<Surroundings<'_>> {
+    let start = usize::try_from(offset).ok()?.wrapping_sub(2);
+    let [opcode, modrm, field @ ..] = bytes.get_mut(start..)?.first_chunk_mut::<10>()?;
+    Some(Surroundings { opcode, modrm: *modrm, field })
+}
+
+impl Surroundings<'_> {
+    /// [`rewrite`] for the form that nearly all of them have, [`Form::Load`].
+    #[inline]
+    pub(crate) fn load_address(self, addend: i64, target: u64, place: u64) -> bool {
+        let distance = target.wrapping_add_signed(addend).wrapping_sub(place);
+        let is_load = addend == ADDEND && *self.opcode == LOAD && is_relative_to_rip(self.modrm);
+        if is_load && store_distance(distance, self.field).is_ok() {
+            *self.opcode = LOAD_ADDRESS;
+            return true;
+        }
+        false
+    }
+}
+
 /// Whether the instruction at a relocation becomes one with a 32-bit distance, which always reaches within an image.
 #[inline]
 pub(crate) fn reaches_own_image(data: &[u8], entry: &Rela) -> bool {
@@ -66,27 +95,11 @@ pub(crate) fn is_direct_branch(data: &[u8], offset: u64) -> bool {
 
 /// Rewrites the instruction whose field is at `offset` so that it uses `target` itself; `place` is the run address of
 /// the field. False, and nothing changed, when there is no such form or the target is out of its reach.
-#[inline]
 pub(crate) fn rewrite(bytes: &mut [u8], offset: usize, addend: i64, target: u64, place: u64) -> bool {
     if addend != ADDEND {
         return false;
     }
     let distance = target.wrapping_sub(place).wrapping_sub(4).cast_signed();
-    // Nearly all of them are loads, so these have a path of their own.
-    let instruction = offset.checked_sub(2).and_then(|start| bytes.get_mut(start..)?.first_chunk_mut::<6>());
-    if let (Some([opcode @ LOAD, modrm, field @ ..]), Ok(distance)) = (instruction, i32::try_from(distance))
-        && is_relative_to_rip(*modrm)
-    {
-        *opcode = LOAD_ADDRESS;
-        *field = distance.to_le_bytes();
-        return true;
-    }
-    rewrite_any(bytes, offset, target, distance)
-}
-
-/// [`rewrite`] for every form.
-#[inline(never)]
-fn rewrite_any(bytes: &mut [u8], offset: usize, target: u64, distance: i64) -> bool {
     let Some(form) = form(bytes, offset) else { return false };
     match form {
         Form::Load | Form::Call => match i32::try_from(distance) {
