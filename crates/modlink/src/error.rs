@@ -237,6 +237,13 @@ pub enum Error {
         /// `r_length`: the logarithm of the field's size in bytes.
         length: u8,
     },
+    /// A relocation that a.out has no form for.
+    NotInAout {
+        /// Where.
+        site: Site,
+        /// The type's number in the machine's psABI.
+        number: u32,
+    },
     /// An a.out relocation that names no symbol or segment.
     BadRelocation {
         /// Where.

@@ -2,6 +2,7 @@
 
 mod elf;
 mod group;
+pub(crate) mod record;
 mod section;
 mod strings;
 mod symbol;

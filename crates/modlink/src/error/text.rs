@@ -139,6 +139,9 @@ fn relocation(error: &Error, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> 
         Error::UnimplementedRelocation { site, length } => {
             write!(f, "unimplemented relocation at {site}: r_length = {length}")
         }
+        Error::NotInAout { site, number } => {
+            write!(f, "a.out has no form for relocation type {number} at {site}: compile with -fno-pic, or with -mcmodel=large")
+        }
         Error::BadRelocation { site, symbol } => write!(f, "bad relocation at {site}: symbol {symbol}"),
         Error::SymbolNotLoaded { site, relocation, symbol, section } => {
             write!(f, "{relocation} at {site} refers to `{symbol}` in section `{section}`, which is not loaded")

@@ -3,7 +3,7 @@
 use alloc::{borrow::Cow, vec::Vec};
 
 use ::object::{
-    I64, LittleEndian as LE, U64,
+    LittleEndian as LE, U64,
     elf::{self, FileHeader32, FileHeader64},
     pod,
     read::elf::FileHeader,
@@ -12,7 +12,7 @@ use ::object::{
 use crate::{
     Error, Format, Machine, Result, Site,
     howto::{self, Howto},
-    object::{Rela, Section, Sym},
+    object::{Rela, Section, Sym, record},
 };
 
 /// How the tables of one ELF class become the records that everything else works on.
@@ -93,7 +93,7 @@ fn explicit(entry: &elf::Rel32<LE>, target: &Section<'_>) -> Result<Rela> {
         // The checking pass refuses the type.
         None => 0,
     };
-    Ok(record(offset, entry.r_sym(LE), kind.0, addend))
+    Ok(record::relocation(offset, entry.r_sym(LE), kind.0, addend))
 }
 
 /// The signed number in the field of a relocation; nothing when it is not inside of `data`.
@@ -106,13 +106,4 @@ fn stored(howto: &Howto, data: &[u8], offset: u64) -> Option<i64> {
         4 => i32::from_le_bytes(*field.first_chunk()?).into(),
         _ => i64::from_le_bytes(*field.first_chunk()?),
     })
-}
-
-/// A relocation record.
-pub(crate) fn record(offset: u64, symbol: u32, kind: u32, addend: i64) -> Rela {
-    Rela {
-        r_offset: U64::new(LE, offset),
-        r_info: Rela::r_info(LE, false, symbol, elf::RelocationType(kind)),
-        r_addend: I64::new(LE, addend),
-    }
 }
