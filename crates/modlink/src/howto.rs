@@ -69,6 +69,19 @@ pub(crate) enum Quick {
     Relaxable,
 }
 
+impl Quick {
+    /// See [`Asks::of`], for a symbol in another object and for one in the image: that one needs nothing but a slot.
+    const fn asks(self) -> [u8; 2] {
+        match self {
+            Self::No => [need::LOOK; 2],
+            Self::Distance => [need::LOOK, 0],
+            Self::Call => [need::USED | need::STUB, 0],
+            Self::Address => [need::USED | need::DATA, 0],
+            Self::Relaxable => [need::USED | need::DATA | need::SLOT, need::LOOK_AT_LOAD],
+        }
+    }
+}
+
 /// One relocation type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Howto {
@@ -96,6 +109,8 @@ pub(crate) mod need {
     pub(crate) const DATA: u8 = 8;
     /// A look at the instruction.
     pub(crate) const LOOK: u8 = 16;
+    /// A slot, unless a look at the instruction finds a load that does without.
+    pub(crate) const LOOK_AT_LOAD: u8 = LOOK | SLOT;
 }
 
 impl Howto {
@@ -209,10 +224,11 @@ fn put<const N: usize>(field: &mut [u8], value: u64, fits: bool) -> Result<(), M
 #[derive(Debug)]
 pub(crate) struct Table {
     rows: [Option<Howto>; COUNT],
-    quick: [Quick; COUNT],
+    quick: [Quick; 256],
+    asks: Asks,
 }
 
-/// One more than the largest number of a type.
+/// One more than the largest number of a type. The tables of the short path are larger: every byte has an entry.
 const COUNT: usize = 64;
 
 impl Table {
@@ -227,6 +243,25 @@ impl Table {
     pub(crate) fn quick(&self, number: u32) -> Quick {
         self.quick.get(index(number)).copied().unwrap_or(Quick::No)
     }
+
+    /// What the types ask for.
+    pub(crate) fn asks(&self) -> &Asks {
+        &self.asks
+    }
+}
+
+/// What relocations ask for by their type and by where their symbol is, for the short path.
+#[derive(Debug)]
+pub(crate) struct Asks([u8; 512]);
+
+impl Asks {
+    /// Bits of [`need`] for the type of number `number` and a symbol in the image (`here`) or in another object; only
+    /// [`need::LOOK`] when that is not all that there is to know.
+    #[inline]
+    pub(crate) fn of(&self, number: u32, here: bool) -> u8 {
+        let Ok(number) = u8::try_from(number) else { return need::LOOK };
+        self.0.get(usize::from(number) * 2 + usize::from(here)).copied().unwrap_or(need::LOOK)
+    }
 }
 
 /// All types of a machine in a format, by number.
@@ -240,12 +275,15 @@ pub(crate) fn table(machine: Machine, format: Format) -> &'static Table {
 
 /// Rows of `(number, howto)` as a table by number; an unlisted number has no entry.
 const fn by_number(rows: &[(usize, Howto)]) -> Table {
-    let mut table = Table { rows: [None; COUNT], quick: [Quick::No; COUNT] };
+    let mut table = Table { rows: [None; COUNT], quick: [Quick::No; 256], asks: Asks([need::LOOK; 512]) };
     let mut at = 0;
     while at < rows.len() {
         let (number, howto) = rows[at];
         table.rows[number] = Some(howto);
         table.quick[number] = howto.quick();
+        let [away, here] = howto.quick().asks();
+        table.asks.0[number * 2] = away;
+        table.asks.0[number * 2 + 1] = here;
         at += 1;
     }
     table

@@ -46,22 +46,46 @@ impl<'l> Pass<'l> {
         if self.discarded && section.class == Class::EhFrame {
             return self.unwind_tables(section, run, entries, bytes);
         }
+        let (types, values) = (self.types, self.values);
         for entry in entries {
-            let quick = self.types.quick(entry.r_type(LE, false).0);
-            let target = self.values.get(index(entry.r_sym(LE, false))).copied().unwrap_or(0);
+            let quick = types.quick(entry.r_type(LE, false).0);
+            let target = values.get(index(entry.r_sym(LE, false))).copied().unwrap_or(0);
             let place = run.wrapping_add(entry.r_offset.get(LE));
             let plus = target.wrapping_add_signed(entry.r_addend.get(LE));
-            let done = relax::surroundings(bytes, entry.r_offset.get(LE)).is_some_and(|around| match quick {
-                Quick::Distance | Quick::Call => store_distance(plus.wrapping_sub(place), around.field).is_ok(),
-                Quick::Address => store_address(plus, around.field).is_ok(),
-                Quick::Relaxable => relax && around.load_address(entry.r_addend.get(LE), target, place),
-                Quick::No => false,
+            let distance = plus.wrapping_sub(place);
+            let done = relax::surroundings(bytes, entry.r_offset.get(LE)).is_some_and(|around| {
+                if quick == Quick::Address {
+                    store_address(plus, around.field).is_ok()
+                } else if quick == Quick::Relaxable {
+                    relax && around.load_address(entry.r_addend.get(LE), distance)
+                } else {
+                    quick != Quick::No && store_distance(distance, around.field).is_ok()
+                }
             });
-            if !done {
+            if !done && !self.through_slot(quick, entry, place, bytes) {
                 self.any(section, entry, (target, place), bytes)?;
             }
         }
         Ok(())
+    }
+
+    /// The short path of a symbol that is out of reach: loads read its slot, calls go through its stub.
+    #[inline(never)]
+    fn through_slot(&self, quick: Quick, entry: &Rela, place: u64, bytes: &mut [u8]) -> bool {
+        let slots = &self.layout.slots;
+        let (symbol, addend) = (entry.r_sym(LE, false), entry.r_addend.get(LE));
+        let target = match quick {
+            Quick::Relaxable if addend == relax::ADDEND && relax::is_load_at(bytes, entry.r_offset.get(LE)) => {
+                slots.of(symbol).map(|slot| (self.table, slot, self.slot))
+            }
+            Quick::Call => slots.stub_of(symbol).map(|stub| (self.stubs, stub, STUB.into())),
+            _ => None,
+        };
+        let Some((start, number, size)) = target else { return false };
+        let target = start.wrapping_add(u64::from(number).wrapping_mul(size));
+        let distance = target.wrapping_add_signed(addend).wrapping_sub(place);
+        let around = relax::surroundings(bytes, entry.r_offset.get(LE));
+        around.is_some_and(|around| store_distance(distance, around.field).is_ok())
     }
 
     /// As [`Pass::section`], of unwind tables some of whose code is not in the image: those entries stay empty.

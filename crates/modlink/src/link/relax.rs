@@ -6,7 +6,7 @@ use ::object::LittleEndian as LE;
 use crate::{howto::store_distance, object::Rela};
 
 /// A displacement of an instruction's last field is relative to the end of the instruction, 4 bytes behind the field.
-const ADDEND: i64 = -4;
+pub(crate) const ADDEND: i64 = -4;
 
 /// The opcode of `mov mem, %reg`.
 const LOAD: u8 = 0x8b;
@@ -35,8 +35,14 @@ const fn is_relative_to_rip(modrm: u8) -> bool {
     modrm & 0xc7 == 0x05
 }
 
-/// The instruction whose field is at `offset`: its form, and its bytes before the field: opcode and ModRM.
+/// Whether opcode and ModRM byte are those of [`Form::Load`].
 #[inline]
+const fn is_load(instruction: [u8; 2]) -> bool {
+    u16::from_le_bytes(instruction) & 0xc7ff == u16::from_le_bytes([LOAD, 0x05])
+}
+
+/// The instruction whose field is at `offset`: its form, and its bytes before the field: opcode and ModRM.
+#[inline(never)]
 fn form(bytes: &[u8], offset: usize) -> Option<Form> {
     let &[opcode, modrm] = bytes.get(offset.checked_sub(2)?..offset)?.first_chunk::<2>()?;
     let relative_to_rip = is_relative_to_rip(modrm);
@@ -61,29 +67,36 @@ pub(crate) struct Surroundings<'b> {
 #[inline]
 pub(crate) fn surroundings(bytes: &mut [u8], offset: u64) -> Option<Surroundings<'_>> {
     let start = usize::try_from(offset).ok()?.wrapping_sub(2);
-    let [opcode, modrm, field @ ..] = bytes.get_mut(start..)?.first_chunk_mut::<10>()?;
+    let [opcode, modrm, field @ ..] = bytes.get_mut(start..start.checked_add(10)?)?.first_chunk_mut::<10>()?;
     Some(Surroundings { opcode, modrm: *modrm, field })
 }
 
 impl Surroundings<'_> {
     /// [`rewrite`] for the form that nearly all of them have, [`Form::Load`].
     #[inline]
-    pub(crate) fn load_address(self, addend: i64, target: u64, place: u64) -> bool {
-        let distance = target.wrapping_add_signed(addend).wrapping_sub(place);
-        let is_load = addend == ADDEND && *self.opcode == LOAD && is_relative_to_rip(self.modrm);
-        if is_load && store_distance(distance, self.field).is_ok() {
-            *self.opcode = LOAD_ADDRESS;
-            return true;
+    pub(crate) fn load_address(self, addend: i64, distance: u64) -> bool {
+        if addend != ADDEND || !is_load([*self.opcode, self.modrm]) || store_distance(distance, self.field).is_err() {
+            return false;
         }
-        false
+        *self.opcode = LOAD_ADDRESS;
+        true
     }
+}
+
+/// Whether the instruction whose field is at `offset` is a [`Form::Load`].
+#[inline]
+pub(crate) fn is_load_at(bytes: &[u8], offset: u64) -> bool {
+    let start = usize::try_from(offset).ok().map(|offset| offset.wrapping_sub(2));
+    let instruction = start.and_then(|start| bytes.get(start..)?.first_chunk());
+    instruction.is_some_and(|instruction| is_load(*instruction))
 }
 
 /// Whether the instruction at a relocation becomes one with a 32-bit distance, which always reaches within an image.
 #[inline]
 pub(crate) fn reaches_own_image(data: &[u8], entry: &Rela) -> bool {
     let Ok(offset) = usize::try_from(entry.r_offset.get(LE)) else { return false };
-    entry.r_addend.get(LE) == ADDEND && matches!(form(data, offset), Some(Form::Load | Form::Call | Form::Jump))
+    let load = is_load_at(data, entry.r_offset.get(LE));
+    entry.r_addend.get(LE) == ADDEND && (load || matches!(form(data, offset), Some(Form::Load | Form::Call | Form::Jump)))
 }
 
 /// Whether the field at `offset` is the distance of a `call`, `jmp` or conditional jump. No operand that is relative to
