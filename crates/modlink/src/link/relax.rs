@@ -56,29 +56,34 @@ fn form(bytes: &[u8], offset: usize) -> Option<Form> {
     }
 }
 
-/// A field of up to 8 bytes, and the opcode and ModRM byte in front of it if it is a displacement.
-pub(crate) struct Surroundings<'b> {
-    opcode: &'b mut u8,
-    modrm: u8,
-    pub(crate) field: &'b mut [u8; 8],
-}
+/// A field of up to 8 bytes, and the two bytes in front of it: opcode and ModRM, if it is a displacement.
+pub(crate) struct Surroundings<'b>(&'b mut [u8; 10]);
 
 /// The field at `offset`, unless it is too near to an end of `bytes` to have all of [`Surroundings`].
 #[inline]
 pub(crate) fn surroundings(bytes: &mut [u8], offset: u64) -> Option<Surroundings<'_>> {
-    let start = usize::try_from(offset).ok()?.wrapping_sub(2);
-    let [opcode, modrm, field @ ..] = bytes.get_mut(start..start.checked_add(10)?)?.first_chunk_mut::<10>()?;
-    Some(Surroundings { opcode, modrm: *modrm, field })
+    let end = usize::try_from(offset).ok()?.checked_add(8)?;
+    let start = end.checked_sub(10)?;
+    bytes.get_mut(start..end)?.first_chunk_mut().map(Surroundings)
 }
 
 impl Surroundings<'_> {
+    /// The field and what follows it.
+    #[inline]
+    pub(crate) fn field(&mut self) -> &mut [u8] {
+        let [_, _, field @ ..] = &mut *self.0;
+        field
+    }
+
     /// [`rewrite`] for the form that nearly all of them have, [`Form::Load`].
     #[inline]
-    pub(crate) fn load_address(self, addend: i64, distance: u64) -> bool {
-        if addend != ADDEND || !is_load([*self.opcode, self.modrm]) || store_distance(distance, self.field).is_err() {
+    pub(crate) fn load_address(&mut self, addend: i64, distance: u64) -> bool {
+        let load = self.0.first_chunk().is_some_and(|instruction| is_load(*instruction));
+        if addend != ADDEND || !load || store_distance(distance, self.field()).is_err() {
             return false;
         }
-        *self.opcode = LOAD_ADDRESS;
+        let [opcode, ..] = &mut *self.0;
+        *opcode = LOAD_ADDRESS;
         true
     }
 }
