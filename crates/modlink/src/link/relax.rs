@@ -91,17 +91,22 @@ impl Surroundings<'_> {
 /// Whether the instruction whose field is at `offset` is a [`Form::Load`].
 #[inline]
 pub(crate) fn is_load_at(bytes: &[u8], offset: u64) -> bool {
-    let start = usize::try_from(offset).ok().map(|offset| offset.wrapping_sub(2));
-    let instruction = start.and_then(|start| bytes.get(start..)?.first_chunk());
+    let Ok(end) = usize::try_from(offset) else { return false };
+    let instruction = end.checked_sub(2).and_then(|start| bytes.get(start..end)?.first_chunk());
     instruction.is_some_and(|instruction| is_load(*instruction))
+}
+
+/// [`reaches_own_image`] for loads only.
+#[inline]
+pub(crate) fn load_reaches_own_image(data: &[u8], entry: &Rela) -> bool {
+    entry.r_addend.get(LE) == ADDEND && is_load_at(data, entry.r_offset.get(LE))
 }
 
 /// Whether the instruction at a relocation becomes one with a 32-bit distance, which always reaches within an image.
 #[inline]
 pub(crate) fn reaches_own_image(data: &[u8], entry: &Rela) -> bool {
     let Ok(offset) = usize::try_from(entry.r_offset.get(LE)) else { return false };
-    let load = is_load_at(data, entry.r_offset.get(LE));
-    entry.r_addend.get(LE) == ADDEND && (load || matches!(form(data, offset), Some(Form::Load | Form::Call | Form::Jump)))
+    entry.r_addend.get(LE) == ADDEND && matches!(form(data, offset), Some(Form::Load | Form::Call | Form::Jump))
 }
 
 /// Whether the field at `offset` is the distance of a `call`, `jmp` or conditional jump. No operand that is relative to
