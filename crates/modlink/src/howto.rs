@@ -36,6 +36,8 @@ pub(crate) enum Formula {
     ThreadLocal,
     /// Of linked files only: refused.
     Dynamic,
+    /// No type of the machine: refused.
+    Unknown,
 }
 
 /// Which values a field holds.
@@ -95,6 +97,22 @@ pub(crate) struct Howto {
     pub(crate) fit: Fit,
     /// What the layout has to provide, see [`need`].
     pub(crate) needs: u8,
+    /// Which straight line of the applying pass may serve it.
+    pub(crate) shortcut: Shortcut,
+}
+
+/// The types of which objects are full, for which the applying pass has straight lines. A shortcut does what
+/// [`Howto::store`] would do, or nothing at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shortcut {
+    /// None.
+    None,
+    /// S + A - P, 4 bytes, signed.
+    Distance,
+    /// S + A, 8 bytes.
+    Word,
+    /// An instruction that may be rewritten.
+    Rewrite,
 }
 
 /// What relocations ask of the layout for their symbol, as bits.
@@ -109,8 +127,10 @@ pub(crate) mod need {
     pub(crate) const DATA: u8 = 8;
     /// A look at the instruction.
     pub(crate) const LOOK: u8 = 16;
-    /// A slot, unless a look at the instruction finds a load that does without.
-    pub(crate) const LOOK_AT_LOAD: u8 = LOOK | SLOT;
+    /// What nothing can give.
+    pub(crate) const REFUSAL: u8 = 128;
+    /// What a symbol of the image has by being there: all but a slot.
+    pub(crate) const INSIDE: u8 = USED | STUB | DATA | LOOK;
 }
 
 impl Howto {
@@ -120,11 +140,17 @@ impl Howto {
             Formula::Absolute | Formula::FromTable | Formula::Size | Formula::Table => need::USED | need::DATA,
             Formula::Relative => need::USED | need::LOOK,
             Formula::Branch => need::USED | need::STUB,
-            Formula::SlotRelaxable => need::USED | need::DATA | need::LOOK,
+            Formula::SlotRelaxable => need::USED | need::DATA | need::SLOT,
             Formula::Slot | Formula::SlotInTable | Formula::SlotByInstruction => need::USED | need::DATA | need::SLOT,
-            Formula::ThreadLocal | Formula::Dynamic => need::LOOK,
+            Formula::ThreadLocal | Formula::Dynamic | Formula::Unknown => need::REFUSAL,
         };
-        Self { name, formula, size, fit, needs }
+        let shortcut = match (formula, size, fit) {
+            (Formula::Relative | Formula::Branch, 4, Fit::Signed) => Shortcut::Distance,
+            (Formula::Absolute, 8, _) => Shortcut::Word,
+            (Formula::SlotRelaxable, ..) => Shortcut::Rewrite,
+            _ => Shortcut::None,
+        };
+        Self { name, formula, size, fit, needs, shortcut }
     }
 
     const fn quick(&self) -> Quick {
@@ -220,51 +246,13 @@ fn put<const N: usize>(field: &mut [u8], value: u64, fits: bool) -> Result<(), M
     Ok(())
 }
 
-/// All relocation types of a machine in a format, by number.
-#[derive(Debug)]
-pub(crate) struct Table {
-    rows: [Option<Howto>; COUNT],
-    quick: [Quick; 256],
-    asks: Asks,
-}
+/// The relocation types of a machine and format, by number.
+pub(crate) type Table = [Howto; TYPES];
 
-/// One more than the largest number of a type. The tables of the short path are larger: every byte has an entry.
-const COUNT: usize = 64;
+/// One more than the largest number of a type, rounded up to a power of two so that a mask makes an index.
+pub(crate) const TYPES: usize = 64;
 
-impl Table {
-    /// The type of number `number`.
-    #[inline]
-    pub(crate) fn find(&self, number: u32) -> Option<&Howto> {
-        self.rows.get(index(number)).and_then(Option::as_ref)
-    }
-
-    /// The short path of the type of number `number`.
-    #[inline]
-    pub(crate) fn quick(&self, number: u32) -> Quick {
-        self.quick.get(index(number)).copied().unwrap_or(Quick::No)
-    }
-
-    /// What the types ask for.
-    pub(crate) fn asks(&self) -> &Asks {
-        &self.asks
-    }
-}
-
-/// What relocations ask for by their type and by where their symbol is, for the short path.
-#[derive(Debug)]
-pub(crate) struct Asks([u8; 512]);
-
-impl Asks {
-    /// Bits of [`need`] for the type of number `number` and a symbol in the image (`here`) or in another object; only
-    /// [`need::LOOK`] when that is not all that there is to know.
-    #[inline]
-    pub(crate) fn of(&self, number: u32, here: bool) -> u8 {
-        let Ok(number) = u8::try_from(number) else { return need::LOOK };
-        self.0.get(usize::from(number) * 2 + usize::from(here)).copied().unwrap_or(need::LOOK)
-    }
-}
-
-/// All types of a machine in a format, by number.
+/// All types of a machine in a format.
 pub(crate) fn table(machine: Machine, format: Format) -> &'static Table {
     match (machine, format) {
         (Machine::X86_64, Format::Aout) => &aout::TABLE,
@@ -273,17 +261,25 @@ pub(crate) fn table(machine: Machine, format: Format) -> &'static Table {
     }
 }
 
-/// Rows of `(number, howto)` as a table by number; an unlisted number has no entry.
+/// The type of number `number`, if the table has so many.
+#[inline]
+pub(crate) fn find(table: &'static Table, number: u32) -> Option<&'static Howto> {
+    table.get(index(number))
+}
+
+/// The type of a number that the checking pass has found below the number of types.
+#[inline]
+pub(crate) fn checked(table: &'static Table, number: u32) -> &'static Howto {
+    const { assert!(TYPES.is_power_of_two()) };
+    &table[index(number) & (TYPES - 1)]
+}
+
+/// Rows of `(number, howto)` as a table by number; an unlisted number is unknown.
 const fn by_number(rows: &[(usize, Howto)]) -> Table {
-    let mut table = Table { rows: [None; COUNT], quick: [Quick::No; 256], asks: Asks([need::LOOK; 512]) };
+    let mut table = [Howto::new("", Formula::Unknown, 0, Fit::Wrap); TYPES];
     let mut at = 0;
     while at < rows.len() {
-        let (number, howto) = rows[at];
-        table.rows[number] = Some(howto);
-        table.quick[number] = howto.quick();
-        let [away, here] = howto.quick().asks();
-        table.asks.0[number * 2] = away;
-        table.asks.0[number * 2 + 1] = here;
+        table[rows[at].0] = rows[at].1;
         at += 1;
     }
     table

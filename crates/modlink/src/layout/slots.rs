@@ -25,7 +25,7 @@ impl Slots {
         let mut slots = Self::default();
         slots.symbols.extend(marks.wanting_stub());
         slots.stubs = u32::try_from(slots.symbols.len()).unwrap_or(u32::MAX);
-        slots.symbols.extend(marks.wanting_slot());
+        slots.symbols.extend(marks.wanting_slot_only());
         if !slots.symbols.is_empty() {
             slots.numbers = vec![0; marks.len()];
             for (number, &symbol) in (1_u32..).zip(&slots.symbols) {

@@ -5,8 +5,8 @@ use ::object::LittleEndian as LE;
 use crate::{
     Addr, Error, Layout, Relax, Result,
     addr::index,
-    howto::{self, Formula, Howto, Misfit, Quick, store_address, store_distance},
-    layout::{STUB, outside, site, unloaded_home},
+    howto::{self, Formula, Howto, Misfit, Shortcut},
+    layout::{STUB, site, unloaded_home},
     link::relax,
     object::{Class, Rela, Section},
 };
@@ -16,6 +16,8 @@ pub(super) struct Pass<'l> {
     layout: &'l Layout<'l>,
     values: &'l [u64],
     types: &'static howto::Table,
+    /// The straight line of each type: the table's column that the pass reads most, close together.
+    shortcuts: [Shortcut; howto::TYPES],
     /// The run address of the global offset table.
     table: u64,
     /// The run address of the first stub.
@@ -29,10 +31,12 @@ pub(super) struct Pass<'l> {
 impl<'l> Pass<'l> {
     pub(super) fn new(layout: &'l Layout<'_>, base: Addr, values: &'l [u64]) -> Self {
         let object = layout.object;
+        let types = howto::table(object.machine, object.format);
         Self {
             layout,
             values,
-            types: howto::table(object.machine, object.format),
+            types,
+            shortcuts: types.map(|howto| howto.shortcut),
             table: base.offset(layout.placement.table.into()).0,
             stubs: base.offset(layout.placement.stubs.into()).0,
             slot: object.machine.pointer().into(),
@@ -42,82 +46,76 @@ impl<'l> Pass<'l> {
 
     /// Applies the relocations `entries` of a section that runs at `run` to its bytes.
     pub(super) fn section(&self, section: &Section<'_>, run: u64, entries: &[Rela], bytes: &mut [u8]) -> Result<()> {
-        let relax = self.relaxes(section);
+        let relax = match self.layout.options.relax {
+            Relax::WherePossible if section.class.is_code() => Relax::WherePossible,
+            _ => Relax::Never,
+        };
         if self.discarded && section.class == Class::EhFrame {
             return self.unwind_tables(section, run, entries, bytes);
         }
         let mut rest = entries;
-        while let Some((entry, tail)) =
-            rest.get(quick_stores(self.types, self.values, (run, relax), bytes, rest)..).and_then(<[Rela]>::split_first)
-        {
-            let target = self.values.get(index(entry.r_sym(LE, false))).copied().unwrap_or(0);
-            let place = run.wrapping_add(entry.r_offset.get(LE));
-            if !self.through_slot(entry, place, bytes) {
-                self.any(section, entry, (target, place), bytes)?;
-            }
-            rest = tail;
+        while let [entry, behind @ ..] = self.straight(run, relax, rest, bytes) {
+            self.one(section, run, entry, bytes)?;
+            rest = behind;
         }
         Ok(())
     }
 
-    /// The short path of a symbol that is out of reach: loads read its slot, calls go through its stub.
-    #[inline(never)]
-    fn through_slot(&self, entry: &Rela, place: u64, bytes: &mut [u8]) -> bool {
-        let slots = &self.layout.slots;
-        let (symbol, addend) = (entry.r_sym(LE, false), entry.r_addend.get(LE));
-        let target = match self.types.quick(entry.r_type(LE, false).0) {
-            Quick::Relaxable if addend == relax::ADDEND && relax::is_load_at(bytes, entry.r_offset.get(LE)) => {
-                slots.of(symbol).map(|slot| (self.table, slot, self.slot))
-            }
-            Quick::Call => slots.stub_of(symbol).map(|stub| (self.stubs, stub, STUB.into())),
-            _ => None,
-        };
-        let Some((start, number, size)) = target else { return false };
-        let target = start.wrapping_add(u64::from(number).wrapping_mul(size));
-        let distance = target.wrapping_add_signed(addend).wrapping_sub(place);
-        let around = relax::surroundings(bytes, entry.r_offset.get(LE));
-        around.is_some_and(|mut around| store_distance(distance, around.field()).is_ok())
-    }
-
-    /// As [`Pass::section`], of unwind tables some of whose code is not in the image: those entries stay empty.
-    #[cold]
+    /// Unwind tables of an object with discarded groups: the entries of code that is not there stay empty.
     fn unwind_tables(&self, section: &Section<'_>, run: u64, entries: &[Rela], bytes: &mut [u8]) -> Result<()> {
-        for entry in entries {
-            let symbol = entry.r_sym(LE, false);
-            if unloaded_home(self.layout.object, &self.layout.placement, symbol).is_none() {
-                let target = self.values.get(index(symbol)).copied().unwrap_or(0);
-                self.any(section, entry, (target, run.wrapping_add(entry.r_offset.get(LE))), bytes)?;
-            }
-        }
-        Ok(())
+        let (object, placement) = (self.layout.object, &self.layout.placement);
+        let mut there = entries.iter().filter(|entry| unloaded_home(object, placement, entry.r_sym(LE, false)).is_none());
+        there.try_for_each(|entry| self.one(section, run, entry, bytes))
     }
 
-    /// Applies a relocation of any type, or says why it cannot be.
+    /// Applies relocations as long as they are of the frequent types and in reach, and answers the others. This loop
+    /// decides how fast the pass is, so it does nothing else.
     #[inline(never)]
-    fn any(&self, section: &Section<'_>, entry: &Rela, (target, place): (u64, u64), bytes: &mut [u8]) -> Result<()> {
-        let Some(howto) = self.types.find(entry.r_type(LE, false).0) else { return Ok(()) };
-        let addend = entry.r_addend.get(LE);
-        let plus = target.wrapping_add_signed(addend);
+    fn straight<'e>(&self, run: u64, relax: Relax, entries: &'e [Rela], bytes: &mut [u8]) -> &'e [Rela] {
+        let values = self.values;
+        let mut apply = |entry: &Rela| {
+            let offset = entry.r_offset.get(LE);
+            let (Some(&target), Ok(at)) = (values.get(index(entry.r_sym(LE, false))), usize::try_from(offset)) else {
+                return false;
+            };
+            let addend = entry.r_addend.get(LE);
+            let (plus, place) = (target.wrapping_add_signed(addend), run.wrapping_add(offset));
+            match self.shortcuts.get(index(entry.r_type(LE, false).0)).copied().unwrap_or(Shortcut::None) {
+                Shortcut::Distance => {
+                    let distance = i32::try_from(plus.wrapping_sub(place).cast_signed());
+                    distance.is_ok_and(|distance| put(bytes, at, distance.to_le_bytes()))
+                }
+                Shortcut::Word => put(bytes, at, plus.to_le_bytes()),
+                Shortcut::Rewrite => relax == Relax::WherePossible && relax::load(bytes, at, addend, target, place),
+                Shortcut::None => false,
+            }
+        };
+        let applied = entries.iter().take_while(|entry| apply(entry)).count();
+        entries.get(applied..).unwrap_or_default()
+    }
+
+    /// Applies any relocation.
+    fn one(&self, section: &Section<'_>, run: u64, entry: &Rela, bytes: &mut [u8]) -> Result<()> {
         let Ok(at) = usize::try_from(entry.r_offset.get(LE)) else { return Err(outside(section, entry)) };
+        let howto = howto::checked(self.types, entry.r_type(LE, false).0);
+        let symbol = entry.r_sym(LE, false);
+        let target = self.values.get(index(symbol)).copied().unwrap_or(0);
+        let addend = entry.r_addend.get(LE);
+        let place = run.wrapping_add(entry.r_offset.get(LE));
+        let plus = target.wrapping_add_signed(addend);
+        let relax = self.layout.options.relax == Relax::WherePossible && section.class.is_code();
         let value = match howto.formula {
             Formula::Nothing => return Ok(()),
             Formula::Absolute => plus,
             Formula::Relative | Formula::Branch => plus.wrapping_sub(place),
-            Formula::SlotRelaxable if self.relaxes(section) && relax::rewrite(bytes, at, addend, target, place) => return Ok(()),
-            formula => {
-                let before = bytes.get(..at).unwrap_or_default();
-                self.uncommon(formula, entry.r_sym(LE, false), addend, place, plus, before)
-            }
+            Formula::SlotRelaxable if relax && relax::rewrite(bytes, at, addend, target, place) => return Ok(()),
+            formula => self.uncommon(formula, symbol, addend, place, plus, bytes.get(..at).unwrap_or_default()),
         };
         let Some(field) = bytes.get_mut(at..) else { return Err(outside(section, entry)) };
         match howto.store(value, field) {
             Ok(()) => Ok(()),
             Err(misfit) => self.far(section, entry, howto, (place, value), misfit, bytes),
         }
-    }
-
-    fn relaxes(&self, section: &Section<'_>) -> bool {
-        self.layout.options.relax == Relax::WherePossible && section.class.is_code()
     }
 
     /// The value of the rarer types; `before` are the section's bytes in front of the field.
@@ -181,6 +179,16 @@ impl<'l> Pass<'l> {
             remedy: howto.remedy(value),
         })
     }
+}
+
+/// Stores `field` at `at`, if that is inside.
+#[inline]
+fn put<const N: usize>(bytes: &mut [u8], at: usize, field: [u8; N]) -> bool {
+    let place = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
+    place.is_some_and(|place| {
+        *place = field;
+        true
+    })
 }
 
 /// The value as the field's reader would read it.

@@ -171,7 +171,7 @@ fn same(
         let place = ours.base + section.offset + offset;
         let size = if machine == modlink::Machine::X86_64 && matches!(r_type.0, 25 | 27..=31) { 8 } else { 4 };
         // GNU ld rewrites loads from slots of i386 even when asked not to; then the field leads to the address itself.
-        let their_meaning = match (machine, meaning, theirs[at - 2]) {
+        let their_meaning = match (machine, meaning, at.checked_sub(2).map_or(0, |opcode| theirs[opcode])) {
             (modlink::Machine::I386, Meaning::SlotInTable, 0x8d) => Meaning::FromTable,
             (modlink::Machine::I386, Meaning::SlotInTable, 0xc7) => Meaning::Itself,
             _ => meaning,
