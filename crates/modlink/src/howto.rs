@@ -55,35 +55,6 @@ pub(crate) enum Fit {
     Both,
 }
 
-/// The types that nearly all relocations of real objects have, and for which the passes have a short path. Everything
-/// else, and what does not fit on a short path, goes the long way, which knows all types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Quick {
-    /// No short path.
-    No,
-    /// S + A - P in 4 bytes.
-    Distance,
-    /// The same, and only ever a call or a jump.
-    Call,
-    /// S + A in 8 bytes.
-    Address,
-    /// A slot in 4 bytes that the instruction may do without.
-    Relaxable,
-}
-
-impl Quick {
-    /// See [`Asks::of`], for a symbol in another object and for one in the image: that one needs nothing but a slot.
-    const fn asks(self) -> [u8; 2] {
-        match self {
-            Self::No => [need::LOOK; 2],
-            Self::Distance => [need::LOOK, 0],
-            Self::Call => [need::USED | need::STUB, 0],
-            Self::Address => [need::USED | need::DATA, 0],
-            Self::Relaxable => [need::USED | need::DATA | need::SLOT, need::LOOK_AT_LOAD],
-        }
-    }
-}
-
 /// One relocation type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Howto {
@@ -153,16 +124,6 @@ impl Howto {
         Self { name, formula, size, fit, needs, shortcut }
     }
 
-    const fn quick(&self) -> Quick {
-        match (self.formula, self.size, self.fit) {
-            (Formula::Relative, 4, Fit::Signed) => Quick::Distance,
-            (Formula::Branch, 4, Fit::Signed) => Quick::Call,
-            (Formula::Absolute, 8, Fit::Wrap) => Quick::Address,
-            (Formula::SlotRelaxable, 4, Fit::Signed) => Quick::Relaxable,
-            _ => Quick::No,
-        }
-    }
-
     /// The ends of what the field holds.
     pub(crate) fn limits(&self) -> Limits {
         let bits = u32::from(self.size) * 8;
@@ -188,28 +149,33 @@ impl Howto {
     }
 
     /// Stores `value` at the start of `field`, if it fits there.
+    ///
+    /// This is the only routine that writes relocated bytes.
     #[inline]
     pub(crate) fn store(&self, value: u64, field: &mut [u8]) -> Result<(), Misfit> {
+        let signed = value.cast_signed();
         match self.size {
-            0 => Ok(()),
-            1 => put::<1>(field, value, self.holds(value)),
-            2 => put::<2>(field, value, self.holds(value)),
-            4 => put::<4>(field, value, self.holds(value)),
-            _ => put::<8>(field, value, true),
+            4 => {
+                let low = value & 0xffff_ffff;
+                let fits = match self.fit {
+                    Fit::Signed => i32::try_from(signed).is_ok(),
+                    Fit::Unsigned => low == value,
+                    Fit::Wrap => true,
+                    Fit::Either => low == value || i32::try_from(signed).is_ok(),
+                    Fit::Both => value >> 31 == 0,
+                };
+                put(field, value.to_le_bytes().first_chunk::<4>(), fits)
+            }
+            8 => put(field, Some(&value.to_le_bytes()), true),
+            2 => put(field, value.to_le_bytes().first_chunk::<2>(), self.holds(signed)),
+            1 => put(field, value.to_le_bytes().first_chunk::<1>(), self.holds(signed)),
+            _ => Ok(()),
         }
     }
 
-    fn holds(&self, value: u64) -> bool {
-        if self.fit == Fit::Wrap {
-            return true;
-        }
+    fn holds(&self, value: i64) -> bool {
         let limits = self.limits();
-        let read = match self.fit {
-            Fit::Unsigned | Fit::Both => i128::from(value),
-            Fit::Either if value.cast_signed() >= 0 => i128::from(value),
-            _ => i128::from(value.cast_signed()),
-        };
-        (limits.min..=limits.max).contains(&read)
+        (limits.min..=limits.max).contains(&i128::from(value))
     }
 }
 
@@ -222,23 +188,9 @@ pub(crate) enum Misfit {
     Field,
 }
 
-/// Stores a distance of 32 bits at the start of `field`, if it is one: [`Howto::store`] for [`Quick::Distance`].
 #[inline]
-pub(crate) fn store_distance(value: u64, field: &mut [u8]) -> Result<(), Misfit> {
-    put::<4>(field, value, i32::try_from(value.cast_signed()).is_ok())
-}
-
-/// Stores an address at the start of `field`: [`Howto::store`] for [`Quick::Address`].
-#[inline]
-pub(crate) fn store_address(value: u64, field: &mut [u8]) -> Result<(), Misfit> {
-    put::<8>(field, value, true)
-}
-
-/// The one routine that writes relocated bytes: the lowest `N` bytes of `value`, given that it fits.
-#[inline]
-fn put<const N: usize>(field: &mut [u8], value: u64, fits: bool) -> Result<(), Misfit> {
-    let bytes = value.to_le_bytes();
-    let (Some(field), Some(bytes)) = (field.first_chunk_mut::<N>(), bytes.first_chunk::<N>()) else { return Err(Misfit::Field) };
+fn put<const N: usize>(field: &mut [u8], bytes: Option<&[u8; N]>, fits: bool) -> Result<(), Misfit> {
+    let (Some(field), Some(bytes)) = (field.first_chunk_mut::<N>(), bytes) else { return Err(Misfit::Field) };
     if !fits {
         return Err(Misfit::Value);
     }

@@ -12,7 +12,7 @@ use core::ops::Range;
 
 use crate::{Error, Object, Result, SymbolIndex, addr::index};
 use check::Marks;
-pub(crate) use check::{outside, site, unloaded_home};
+pub(crate) use check::{site, unloaded_home};
 use place::Placement;
 pub(crate) use slots::STUB;
 use slots::Slots;

@@ -7,7 +7,7 @@ use alloc::{string::String, vec::Vec};
 
 use ::object::{LittleEndian as LE, elf};
 
-use crate::{Addr, Buffer, Error, Image, Layout, Result, SymbolPlace, addr::index, object::Sym};
+use crate::{Addr, Buffer, Error, Image, Layout, Result, SymbolPlace, addr::index};
 use apply::Pass;
 
 /// The opcode of `jmp *disp32(%rip)`.
@@ -64,13 +64,7 @@ impl Layout<'_> {
                 SymbolPlace::Undefined | SymbolPlace::Common => 0,
             },
         };
-        let ordinary: Vec<(u64, u64)> = self.object.ordinary_places().map(start).collect();
-        let address = |(number, sym): (u32, &Sym)| {
-            let known = ordinary.get(usize::from(sym.st_shndx.get(LE).0)).copied();
-            let (run, mask) = known.unwrap_or_else(|| start(self.object.place(number, sym)));
-            run.wrapping_add(sym.st_value.get(LE) & mask)
-        };
-        let mut values: Vec<u64> = (0..).zip(self.object.symbols.iter()).map(address).collect();
+        let mut values: Vec<u64> = (0..).zip(self.object.symbols.iter()).map(value).collect();
         for &(symbol, place) in &self.placement.commons {
             set(&mut values, symbol, base.offset(place.into()).0);
         }

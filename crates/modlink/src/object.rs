@@ -10,7 +10,7 @@ mod symbol;
 use alloc::{borrow::Cow, vec::Vec};
 use core::{fmt, ops::Range};
 
-use ::object::{LittleEndian as LE, U32, elf::SHN_LORESERVE};
+use ::object::{LittleEndian as LE, U32};
 
 pub(crate) use section::{Class, Section};
 pub(crate) use strings::Strings;
@@ -192,16 +192,6 @@ impl<'a> Object<'a> {
             Some(start..start.checked_add(width)?)
         };
         Some((0..self.sections.len()).map_while(field))
-    }
-
-    /// What [`Object::place`] says for each value of `st_shndx` that is the index of a section (or 0): a table for the
-    /// passes over all symbols. Other values are beyond its end.
-    pub(crate) fn ordinary_places(&self) -> impl ExactSizeIterator<Item = SymbolPlace> + use<> {
-        let sections = self.sections.len().min(usize::from(SHN_LORESERVE));
-        (0..u32::try_from(sections).unwrap_or_default()).map(|section| match section {
-            0 => SymbolPlace::Undefined,
-            section => SymbolPlace::Section(section),
-        })
     }
 
     fn view(&self, at: SymbolIndex, sym: &Sym) -> Symbol<'a> {

@@ -9,9 +9,9 @@ use super::{Relax, place::Placement};
 use crate::{
     Error, Machine, Object, Result, Site, SymbolIndex, SymbolPlace,
     addr::index,
-    howto::{self, Asks, Formula, Howto, need},
+    howto::{self, Formula, Howto, need},
     link::relax,
-    object::{Class, Rela, Section, Sym},
+    object::{Class, Rela, Section},
 };
 
 /// Marks beside those of [`need`]: where the symbol is.
@@ -96,33 +96,6 @@ impl Marks {
         undefined.map(|symbol| (SymbolIndex(symbol), self.of(symbol)))
     }
 }
-
-/// Checks and marks `entries` on the short path, up to the first one that needs the long way, and returns how many were
-/// checked. A function of its own, small enough to be kept in registers: at 100,000 functions it runs 700,000 times.
-#[inline(never)]
-fn quick_checks(asks: &Asks, relax: bool, data: &[u8], entries: &[Rela], marks: &mut [u8]) -> usize {
-    // Fields of every size that start before this end inside of the section.
-    let safe = (data.len() as u64).saturating_sub(LONGEST - 1);
-    let long_way = |entry: &Rela| {
-        let Some(mark) = marks.get_mut(index(entry.r_sym(LE, false))) else { return true };
-        let asked = asks.of(entry.r_type(LE, false).0, *mark & home::IMAGE != 0);
-        if asked == 0 {
-            // Most symbols; not storing what is there keeps those that many relocations use, a section's, from waiting.
-        } else if asked & need::LOOK == 0 {
-            *mark |= asked;
-        } else if asked != need::LOOK_AT_LOAD || !relax || !relax::load_reaches_own_image(data, entry) {
-            return true;
-        }
-        entry.r_offset.get(LE) >= safe
-    };
-    entries.iter().position(long_way).unwrap_or(entries.len())
-}
-
-/// The size of the longest field of a relocation in bytes.
-const LONGEST: u64 = 8;
-
-/// How many marks are looked at together.
-const BLOCK: usize = 32;
 
 fn wants_stub(mark: u8) -> bool {
     mark & need::STUB != 0 && !is_inside(mark)
@@ -265,7 +238,7 @@ impl Pass<'_> {
             for entry in table.entries.iter() {
                 let symbol = entry.r_sym(LE, false);
                 let Some(home) = unloaded_home(self.object, placement, symbol) else { continue };
-                let howto = self.table.find(entry.r_type(LE, false).0);
+                let howto = howto::find(self.table, entry.r_type(LE, false).0);
                 let Some(howto) = howto.filter(|howto| howto.needs & need::USED != 0) else { continue };
                 if section.class == Class::EhFrame && home.discarded {
                     continue;
@@ -280,6 +253,11 @@ impl Pass<'_> {
         }
         Ok(())
     }
+
+    fn unknown(&self, section: &Section<'_>, entry: &Rela) -> Error {
+        let number = entry.r_type(LE, false).0;
+        Error::UnknownRelocation { site: site(section, entry), number, machine: self.object.machine }
+    }
 }
 
 /// The section that defines `symbol`, if it is not in the image.
@@ -288,12 +266,6 @@ pub(crate) fn unloaded_home<'o>(object: &'o Object<'o>, placement: &Placement, s
         SymbolPlace::Section(section) if placement.of(section).is_none() => object.sections.get(index(section)),
         _ => None,
     }
-}
-
-/// The error of a field that is not inside of its section.
-#[cold]
-pub(crate) fn outside(section: &Section<'_>, entry: &Rela) -> Error {
-    Error::RelocationOutsideSection { site: site(section, entry), size: section.size }
 }
 
 /// The place of a relocation, for errors.

@@ -90,9 +90,8 @@ impl Placement {
     /// Common symbols go behind the variables that start as zero.
     fn common_symbols(&mut self, object: &Object<'_>, options: &LayoutOptions) -> Result<()> {
         let Some(bss) = Class::Bss.index().and_then(|class| self.classes.get_mut(class)) else { return Ok(()) };
-        let ordinary = object.ordinary_places().len();
         for (number, sym) in (0_u32..).zip(object.symbols.iter()) {
-            if usize::from(sym.st_shndx.get(LE).0) < ordinary || object.place(number, sym) != SymbolPlace::Common {
+            if object.place(number, sym) != SymbolPlace::Common {
                 continue;
             }
             let name = || object.strings.get(sym.st_name.get(LE));

@@ -199,27 +199,7 @@ fn readable(howto: &Howto, value: u64) -> i128 {
     }
 }
 
-/// Applies `entries`, of a section that runs at `run`, on the short path, up to the first one that needs the long way,
-/// and returns how many were applied. A function of its own, small enough to be kept in registers: at 100,000 functions
-/// it runs 700,000 times.
-#[inline(never)]
-fn quick_stores(types: &howto::Table, values: &[u64], (run, relax): (u64, bool), bytes: &mut [u8], entries: &[Rela]) -> usize {
-    let long_way = |entry: &Rela| {
-        let (offset, addend) = (entry.r_offset.get(LE), entry.r_addend.get(LE));
-        let Some(&target) = values.get(index(entry.r_sym(LE, false))) else { return true };
-        let Some(mut around) = relax::surroundings(bytes, offset) else { return true };
-        let plus = target.wrapping_add_signed(addend);
-        let distance = plus.wrapping_sub(run.wrapping_add(offset));
-        // Comparisons rather than a jump through a table: the types of an object come in patterns.
-        let quick = types.quick(entry.r_type(LE, false).0);
-        let stored = if quick == Quick::Relaxable {
-            relax && around.load_address(addend, distance)
-        } else if quick == Quick::Address {
-            store_address(plus, around.field()).is_ok()
-        } else {
-            quick != Quick::No && store_distance(distance, around.field()).is_ok()
-        };
-        !stored
-    };
-    entries.iter().position(long_way).unwrap_or(entries.len())
+#[cold]
+fn outside(section: &Section<'_>, entry: &Rela) -> Error {
+    Error::RelocationOutsideSection { site: site(section, entry), size: section.size }
 }

@@ -3,16 +3,10 @@
 
 use ::object::LittleEndian as LE;
 
-use crate::{howto::store_distance, object::Rela};
+use crate::object::Rela;
 
 /// A displacement of an instruction's last field is relative to the end of the instruction, 4 bytes behind the field.
-pub(crate) const ADDEND: i64 = -4;
-
-/// The opcode of `mov mem, %reg`.
-const LOAD: u8 = 0x8b;
-
-/// The opcode of `lea mem, %reg`.
-const LOAD_ADDRESS: u8 = 0x8d;
+const ADDEND: i64 = -4;
 
 /// An instruction whose operand is a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,77 +23,18 @@ enum Form {
     Arithmetic(u8),
 }
 
-/// Whether a ModRM byte says `disp32(%rip)`.
-#[inline]
-const fn is_relative_to_rip(modrm: u8) -> bool {
-    modrm & 0xc7 == 0x05
-}
-
-/// Whether opcode and ModRM byte are those of [`Form::Load`].
-#[inline]
-const fn is_load(instruction: [u8; 2]) -> bool {
-    u16::from_le_bytes(instruction) & 0xc7ff == u16::from_le_bytes([LOAD, 0x05])
-}
-
 /// The instruction whose field is at `offset`: its form, and its bytes before the field: opcode and ModRM.
-#[inline(never)]
 fn form(bytes: &[u8], offset: usize) -> Option<Form> {
     let &[opcode, modrm] = bytes.get(offset.checked_sub(2)?..offset)?.first_chunk::<2>()?;
-    let relative_to_rip = is_relative_to_rip(modrm);
+    let relative_to_rip = modrm & 0xc7 == 0x05;
     match (opcode, modrm) {
-        (LOAD, _) if relative_to_rip => Some(Form::Load),
+        (0x8b, _) if relative_to_rip => Some(Form::Load),
         (0xff, 0x15) => Some(Form::Call),
         (0xff, 0x25) => Some(Form::Jump),
         (0x85, _) if relative_to_rip => Some(Form::Test),
         (op, _) if relative_to_rip && op & 0xc7 == 0x03 => Some(Form::Arithmetic(op & 0x38)),
         _ => None,
     }
-}
-
-/// A field of up to 8 bytes, and the two bytes in front of it: opcode and ModRM, if it is a displacement.
-pub(crate) struct Surroundings<'b>(&'b mut [u8; 10]);
-
-/// The field at `offset`, unless it is too near to an end of `bytes` to have all of [`Surroundings`].
-#[inline]
-pub(crate) fn surroundings(bytes: &mut [u8], offset: u64) -> Option<Surroundings<'_>> {
-    let end = usize::try_from(offset).ok()?.checked_add(8)?;
-    let start = end.checked_sub(10)?;
-    bytes.get_mut(start..end)?.first_chunk_mut().map(Surroundings)
-}
-
-impl Surroundings<'_> {
-    /// The field and what follows it.
-    #[inline]
-    pub(crate) fn field(&mut self) -> &mut [u8] {
-        let [_, _, field @ ..] = &mut *self.0;
-        field
-    }
-
-    /// [`rewrite`] for the form that nearly all of them have, [`Form::Load`].
-    #[inline]
-    pub(crate) fn load_address(&mut self, addend: i64, distance: u64) -> bool {
-        let load = self.0.first_chunk().is_some_and(|instruction| is_load(*instruction));
-        if addend != ADDEND || !load || store_distance(distance, self.field()).is_err() {
-            return false;
-        }
-        let [opcode, ..] = &mut *self.0;
-        *opcode = LOAD_ADDRESS;
-        true
-    }
-}
-
-/// Whether the instruction whose field is at `offset` is a [`Form::Load`].
-#[inline]
-pub(crate) fn is_load_at(bytes: &[u8], offset: u64) -> bool {
-    let Ok(end) = usize::try_from(offset) else { return false };
-    let instruction = end.checked_sub(2).and_then(|start| bytes.get(start..end)?.first_chunk());
-    instruction.is_some_and(|instruction| is_load(*instruction))
-}
-
-/// [`reaches_own_image`] for loads only.
-#[inline]
-pub(crate) fn load_reaches_own_image(data: &[u8], entry: &Rela) -> bool {
-    entry.r_addend.get(LE) == ADDEND && is_load_at(data, entry.r_offset.get(LE))
 }
 
 /// Whether the instruction at a relocation becomes one with a 32-bit distance, which always reaches within an image.
@@ -134,6 +69,7 @@ pub(crate) fn load(bytes: &mut [u8], offset: usize, addend: i64, target: u64, pl
 
 /// Rewrites the instruction whose field is at `offset` so that it uses `target` itself; `place` is the run address of
 /// the field. False, and nothing changed, when there is no such form or the target is out of its reach.
+#[inline]
 pub(crate) fn rewrite(bytes: &mut [u8], offset: usize, addend: i64, target: u64, place: u64) -> bool {
     if addend != ADDEND {
         return false;
@@ -166,7 +102,7 @@ fn replace(bytes: &mut [u8], offset: usize, form: Form, number: i32) -> Option<(
     let [a, b, c, d] = number.to_le_bytes();
     let register = (modrm >> 3) & 7;
     *instruction = match form {
-        Form::Load => [LOAD_ADDRESS, modrm, a, b, c, d],
+        Form::Load => [0x8d, modrm, a, b, c, d],
         Form::Call => [0x67, 0xe8, a, b, c, d],
         Form::Jump => [0xe9, a, b, c, d, 0x90],
         Form::Test => [0xf7, 0xc0 | register, a, b, c, d],

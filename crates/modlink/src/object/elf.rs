@@ -191,13 +191,8 @@ fn check_symbols(object: &mut Object<'_>) -> Result<()> {
 fn check_each_symbol(object: &Object<'_>) -> Result<()> {
     let sections = object.sections.len();
     let names = object.strings.len();
-    let ordinary = object.ordinary_places().len();
     for (entry, sym) in (0_u32..).zip(object.symbols.iter()) {
         let name = sym.st_name.get(LE);
-        let in_order = index(name) < names && usize::from(sym.st_shndx.get(LE).0) < ordinary;
-        if in_order && sym.st_type() != elf::STT_GNU_IFUNC {
-            continue;
-        }
         if index(name) >= names && name != 0 {
             return Err(Error::BadTable { table: FileTable::SymbolNames, section: 0 });
         }

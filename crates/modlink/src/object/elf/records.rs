@@ -87,7 +87,7 @@ fn widen(sym: &elf::Sym32<LE>) -> Sym {
 fn explicit(entry: &elf::Rel32<LE>, target: &Section<'_>) -> Result<Rela> {
     let kind = entry.r_type(LE);
     let offset = entry.r_offset.get(LE).into();
-    let addend = match howto::table(Machine::I386, Format::Elf32).find(kind.0) {
+    let addend = match howto::find(howto::table(Machine::I386, Format::Elf32), kind.0) {
         Some(howto) => stored(howto, target.data, offset)
             .ok_or_else(|| Error::RelocationOutsideSection { site: Site { section: target.name.into(), offset }, size: target.size })?,
         // The checking pass refuses the type.
