@@ -127,13 +127,16 @@ impl Howto {
     /// The ends of what the field holds.
     pub(crate) fn limits(&self) -> Limits {
         let bits = u32::from(self.size) * 8;
-        let (whole, half) = (1_i128 << bits, 1_i128 << (bits.max(1) - 1));
+        // The largest unsigned and the largest signed number of so many bits.
+        let whole = u64::MAX.checked_shr(u64::BITS.saturating_sub(bits)).unwrap_or(0);
+        let half = whole >> 1;
+        let least = -half.cast_signed() - 1;
         match self.fit {
-            Fit::Wrap => Limits { min: -whole, max: whole },
-            Fit::Signed => Limits { min: -half, max: half - 1 },
-            Fit::Unsigned => Limits { min: 0, max: whole - 1 },
-            Fit::Either => Limits { min: -half, max: whole - 1 },
-            Fit::Both => Limits { min: 0, max: half - 1 },
+            Fit::Wrap => Limits { min: i64::MIN, max: u64::MAX },
+            Fit::Signed => Limits { min: least, max: half },
+            Fit::Unsigned => Limits { min: 0, max: whole },
+            Fit::Either => Limits { min: least, max: whole },
+            Fit::Both => Limits { min: 0, max: half },
         }
     }
 
@@ -174,8 +177,11 @@ impl Howto {
     }
 
     fn holds(&self, value: i64) -> bool {
-        let limits = self.limits();
-        (limits.min..=limits.max).contains(&i128::from(value))
+        let Limits { min, max } = self.limits();
+        match u64::try_from(value) {
+            Ok(value) => value <= max,
+            Err(_) => value >= min,
+        }
     }
 }
 
