@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
-use ::modlink::{Addr, Buffer, Image, LayoutOptions, Object, Parts};
+use ::modlink::{Addr, Buffer, Image, LayoutOptions, Object, Parts, Symbol};
 
 use crate::error::{Error, Result};
 use crate::host;
@@ -119,9 +119,11 @@ struct Exports {
 impl Exports {
     fn collect(image: &Image<'_>) -> Self {
         let mut exports = Self::default();
-        for symbol in image.globals() {
+        let object = image.layout().object();
+        for symbol in object.globals().filter(Symbol::is_defined) {
+            let Some(addr) = image.addr(symbol.index) else { continue };
             exports.names.push_str(symbol.name);
-            exports.entries.push((u32::try_from(exports.names.len()).unwrap_or(u32::MAX), symbol.addr));
+            exports.entries.push((u32::try_from(exports.names.len()).unwrap_or(u32::MAX), addr));
         }
         exports
     }
