@@ -84,7 +84,7 @@ impl ModuleList {
 
     /// The entry whose memory holds an address.
     pub(crate) fn at(&self, address: u64) -> Option<&Module> {
-        self.newest_first().find(|module| module.part_at(address).is_some())
+        self.newest_first().find(|module| address.wrapping_sub(module.base) < module.layout.size() && module.part_at(address).is_some())
     }
 
     /// Is this the identity of one of the kernel's tables?

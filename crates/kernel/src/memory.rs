@@ -12,12 +12,13 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::SealFlags;
 use rustix::mm::{MapFlags, ProtFlags};
 use uapi::{Arena, MemoryLayout, ModuleName, PAGE_SIZE, Part, PartRange};
 
 use crate::arena::{self, Ranges};
 use crate::error::{Error, Step};
+use crate::seal::{add_seals, check_size, copy_contents, freeze, new_memory, reopen};
 
 /// Sizes of the reservation near the host, the largest that fits first.
 const NEAR_SIZES: [u64; 4] = [512 << 20, 256 << 20, 128 << 20, 64 << 20];
@@ -52,24 +53,29 @@ pub(crate) fn prepare(arena: Arena) -> Result<Range<u64>, Error> {
     space(arena).map(|space| space.span.clone())
 }
 
+/// How often a gap is looked for anew: another thread may map something into it (its heap grows) between look and take.
+const RESERVE_ATTEMPTS: usize = 16;
+
 /// Finds room and takes it.
 fn reserve(arena: Arena) -> Result<Range<u64>, Error> {
     let sizes: &[u64] = match arena {
         Arena::Near => &NEAR_SIZES,
         Arena::Low => &LOW_SIZES,
     };
-    let text = std::fs::read_to_string("/proc/self/maps").map_err(|error| Error::System { step: Step::ReadMaps, error })?;
-    let maps = arena::parse_maps(&text);
     let anchor = (reserve as fn(Arena) -> Result<Range<u64>, Error>) as usize as u64;
-    for size in sizes {
-        let start = match arena {
-            Arena::Near => arena::near(&maps, anchor, *size),
-            Arena::Low => arena::low(&maps, *size),
-        };
-        if let Some(start) = start
-            && map_nothing(start..start.saturating_add(*size), MapFlags::FIXED_NOREPLACE).is_ok()
-        {
-            return Ok(start..start.saturating_add(*size));
+    for _ in 0..RESERVE_ATTEMPTS {
+        let text = std::fs::read_to_string("/proc/self/maps").map_err(|error| Error::System { step: Step::ReadMaps, error })?;
+        let maps = arena::parse_maps(&text);
+        for size in sizes {
+            let start = match arena {
+                Arena::Near => arena::near(&maps, anchor, *size),
+                Arena::Low => arena::low(&maps, *size),
+            };
+            if let Some(start) = start
+                && map_nothing(start..start.saturating_add(*size), MapFlags::FIXED_NOREPLACE).is_ok()
+            {
+                return Ok(start..start.saturating_add(*size));
+            }
         }
     }
     Err(Error::ArenaFull { arena, wanted: sizes.last().copied().unwrap_or(0) })
@@ -88,11 +94,29 @@ fn map_anonymous(range: Range<u64>, protection: ProtFlags, how: MapFlags) -> rus
     unsafe { rustix::mm::mmap_anonymous(address, length, protection, how | MapFlags::PRIVATE) }.map(|_| ())
 }
 
-/// Maps `range` from the start of what `file` holds at `offset`, shared.
-fn map_file(range: Range<u64>, file: BorrowedFd<'_>, offset: u64, protection: ProtFlags) -> rustix::io::Result<()> {
+/// How sealed code is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sealing {
+    /// Shared: nobody can ever change it.
+    Complete,
+    /// Privately: a debugger can set breakpoints, in copies of its pages.
+    ButForDebuggers,
+}
+
+impl Sealing {
+    fn flags(self) -> MapFlags {
+        match self {
+            Self::Complete => MapFlags::SHARED,
+            Self::ButForDebuggers => MapFlags::PRIVATE,
+        }
+    }
+}
+
+/// Maps `range` from what `file` holds at `offset`.
+fn map_file(range: Range<u64>, file: BorrowedFd<'_>, offset: u64, protection: ProtFlags, how: MapFlags) -> rustix::io::Result<()> {
     let (address, length) = (pointer(range.start), length(&range));
     // SAFETY: the range is part of a reservation that its one owner maps; no Rust object lives there.
-    unsafe { rustix::mm::mmap(address, length, protection, MapFlags::SHARED | MapFlags::FIXED, file, offset) }.map(|_| ())
+    unsafe { rustix::mm::mmap(address, length, protection, how | MapFlags::FIXED, file, offset) }.map(|_| ())
 }
 
 /// An address as the system calls want it.
@@ -184,7 +208,7 @@ impl Image {
     /// Seals the shared memory and maps every part where it runs.
     ///
     /// Nothing is changed where somebody still has the memory mapped writable. After any other error the memory cannot be used.
-    pub(crate) fn seal_and_map(&mut self, name: &ModuleName) -> Result<(), Error> {
+    pub(crate) fn seal_and_map(&mut self, name: &ModuleName, sealing: Sealing) -> Result<(), Error> {
         let shared = self.shared.take().ok_or(Error::State { module: name.clone(), state: crate::module::State::Failed })?;
         if let Err(error) = freeze(&shared, &self.layout, name) {
             if matches!(error, Error::StillMapped { .. }) {
@@ -196,8 +220,8 @@ impl Image {
         for part in [Part::Data, Part::InitData] {
             self.copy_private(&shared, self.layout.part(part))?;
         }
-        self.map_init_text(&shared, name)?;
-        self.map_core(&shared)?;
+        self.map_init_text(&shared, name, sealing)?;
+        self.map_core(&shared, sealing)?;
         if self.reservation.reused {
             sync_cores();
         }
@@ -220,7 +244,7 @@ impl Image {
     }
 
     /// The code of initialization gets sealed memory of its own, which goes when it is unmapped.
-    fn map_init_text(&self, shared: &File, name: &ModuleName) -> Result<(), Error> {
+    fn map_init_text(&self, shared: &File, name: &ModuleName, sealing: Sealing) -> Result<(), Error> {
         let part = self.layout.part(Part::InitText);
         let pages = self.reservation.pages(part);
         if pages.is_empty() {
@@ -231,11 +255,11 @@ impl Image {
         copy_contents(shared, part, &mut bytes)?;
         own.write_all_at(&bytes, 0).map_err(|error| Error::System { step: Step::Copy, error })?;
         add_seals(&own, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::SEAL)?;
-        map_file(pages, reopen(&own)?.as_fd(), 0, ProtFlags::READ | ProtFlags::EXEC).map_err(Error::system(Step::Map))
+        map_file(pages, reopen(&own)?.as_fd(), 0, ProtFlags::READ | ProtFlags::EXEC, sealing.flags()).map_err(Error::system(Step::Map))
     }
 
     /// Cuts the shared memory to text and constants, seals it for good and maps them.
-    fn map_core(&self, shared: &File) -> Result<(), Error> {
+    fn map_core(&self, shared: &File, sealing: Sealing) -> Result<(), Error> {
         let (text, rodata) = (self.layout.part(Part::Text), self.layout.part(Part::Rodata));
         let keep = [text, rodata].map(|part| part.offset.saturating_add(part.size.next_multiple_of(PAGE_SIZE)));
         let keep = if rodata.size == 0 { keep[0] } else { keep[1] };
@@ -246,7 +270,7 @@ impl Image {
         for (part, protection) in [(text, ProtFlags::READ | ProtFlags::EXEC), (rodata, ProtFlags::READ)] {
             let pages = self.reservation.pages(part);
             if !pages.is_empty() {
-                map_file(pages, readonly.as_fd(), part.offset, protection).map_err(Error::system(Step::Map))?;
+                map_file(pages, readonly.as_fd(), part.offset, protection, sealing.flags()).map_err(Error::system(Step::Map))?;
             }
         }
         Ok(())
@@ -290,82 +314,6 @@ impl Image {
     pub(crate) fn abandon(self) {
         std::mem::forget(self.reservation);
     }
-}
-
-/// Fresh shared memory of `size` bytes that can be sealed and cannot grow.
-fn new_memory(name: &ModuleName, size: u64) -> Result<OwnedFd, Error> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let title = format!("module-{name}");
-    // Linux before 6.3 does not know NOEXEC_SEAL (which forbids execve(2) only, not executable maps).
-    let memory = rustix::fs::memfd_create(&title, flags | MemfdFlags::NOEXEC_SEAL).or_else(|_| rustix::fs::memfd_create(&title, flags));
-    let memory = memory.map_err(Error::system(Step::CreateMemory))?;
-    rustix::fs::ftruncate(&memory, size).map_err(Error::system(Step::SizeMemory))?;
-    add_seals(&memory, SealFlags::GROW)?;
-    Ok(memory)
-}
-
-/// Zeroes what lies behind the parts in their last pages, and seals the memory against writing. Fails with
-/// [`Error::StillMapped`] where somebody could still write it.
-fn freeze(shared: &OwnedFd, layout: &MemoryLayout, name: &ModuleName) -> Result<(), Error> {
-    check_size(shared, layout.size())?;
-    for part in layout.parts {
-        let end = part.offset.saturating_add(part.size);
-        let rest = end.next_multiple_of(PAGE_SIZE).saturating_sub(end);
-        let zeroes = [0; PAGE_SIZE as usize];
-        let zeroes = zeroes.get(..usize::try_from(rest).unwrap_or(0)).unwrap_or_default();
-        if !zeroes.is_empty() {
-            rustix::io::pwrite(shared, zeroes, end).map_err(Error::system(Step::Copy))?;
-        }
-    }
-    match rustix::fs::fcntl_add_seals(shared, SealFlags::WRITE) {
-        Ok(()) => Ok(()),
-        Err(rustix::io::Errno::BUSY) => Err(Error::StillMapped { module: name.clone() }),
-        Err(error) => Err(Error::system(Step::Seal)(error)),
-    }
-}
-
-/// Adds seals.
-fn add_seals(memory: impl AsFd, seals: SealFlags) -> Result<(), Error> {
-    rustix::fs::fcntl_add_seals(memory, seals).map_err(Error::system(Step::Seal))
-}
-
-/// The size must be what it was when the memory was made: a peer with the descriptor could have cut it.
-fn check_size(memory: impl AsFd, expected: u64) -> Result<(), Error> {
-    let found = rustix::fs::fstat(memory).map_err(Error::system(Step::SizeMemory))?.st_size;
-    match u64::try_from(found) {
-        Ok(found) if found == expected => Ok(()),
-        found => Err(Error::Resized { expected, found: found.unwrap_or(0) }),
-    }
-}
-
-/// A second, read-only descriptor: what is mapped from it can never be made writable (`mprotect(2)`: EACCES).
-fn reopen(memory: impl AsFd) -> Result<OwnedFd, Error> {
-    use std::os::fd::AsRawFd;
-    let path = format!("/proc/self/fd/{}", memory.as_fd().as_raw_fd());
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(Error::system(Step::Reopen))
-}
-
-/// Reads the part `part` of `shared` into zeroed `bytes`, data only, no holes.
-fn copy_contents(shared: &File, part: PartRange, bytes: &mut [u8]) -> Result<(), Error> {
-    let end = part.offset.saturating_add(part.size);
-    let mut at = part.offset;
-    while at < end {
-        let data = match rustix::fs::seek(shared, rustix::fs::SeekFrom::Data(at)) {
-            Ok(data) => data,
-            Err(rustix::io::Errno::NXIO) => break,
-            Err(error) => return Err(Error::system(Step::Copy)(error)),
-        };
-        if data >= end {
-            break;
-        }
-        let hole = rustix::fs::seek(shared, rustix::fs::SeekFrom::Hole(data)).map_err(Error::system(Step::Copy))?.min(end);
-        let place = |offset: u64| usize::try_from(offset.saturating_sub(part.offset)).unwrap_or(usize::MAX);
-        if let Some(target) = bytes.get_mut(place(data)..place(hole)) {
-            shared.read_exact_at(target, data).map_err(|error| Error::System { step: Step::Copy, error })?;
-        }
-        at = hole;
-    }
-    Ok(())
 }
 
 /// Makes every core of this process see new code at addresses where old code ran (Intel SDM volume 3, 9.1.3; `membarrier(2)`).

@@ -27,7 +27,9 @@ pub enum Gdb {
     /// They are not.
     #[default]
     Off,
-    /// Debug objects that insmod sends are registered.
+    /// Debug objects that insmod sends are registered, and code of modules is mapped privately instead of shared, so that a
+    /// debugger can set breakpoints in it. (It is never writable and executable at once then either, but the process itself could
+    /// make it writable.)
     Register,
 }
 

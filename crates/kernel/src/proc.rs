@@ -7,6 +7,7 @@ use uapi::{ModuleState, PAGE_SIZE, Part, ProcFile};
 use crate::kernel::Kernel;
 use crate::list::ModuleList;
 use crate::module::{Module, State};
+use crate::options::Gdb;
 
 /// Where the classic text stops: a page, less what one line may need (`get_module_list` of Linux 2.0).
 const CLASSIC_LIMIT: usize = 4096 - 100;
@@ -22,7 +23,7 @@ impl Kernel {
             ProcFile::Modules => modules(&self.list()),
             ProcFile::ModulesClassic => modules_classic(&self.list()),
             ProcFile::Ksyms => ksyms(&self.list()),
-            ProcFile::ModuleMaps => module_maps(&self.list()),
+            ProcFile::ModuleMaps => module_maps(&self.list(), self.inner.config.gdb),
             ProcFile::Kmsg => self.kmsg(),
         }
     }
@@ -99,22 +100,24 @@ fn ksyms(list: &ModuleList) -> String {
 }
 
 /// Where the parts of modules are mapped: `start-end perms name part`, in the order of the list.
-fn module_maps(list: &ModuleList) -> String {
+fn module_maps(list: &ModuleList, gdb: Gdb) -> String {
     let mut text = String::new();
+    let sharing = if gdb == Gdb::Off { 's' } else { 'p' };
     for module in list.newest_first().filter(|module| module.image.as_ref().is_some_and(crate::memory::Image::runs)) {
         let init_is_there = matches!(module.state, State::Initializing | State::Failed | State::Dead(crate::Errand::Init));
         for part in Part::ALL.into_iter().filter(|part| init_is_there || !part.is_init()) {
             let range = module.addresses(part);
             let (permissions, name) = match part {
-                Part::Text => ("r-xs", "text"),
-                Part::Rodata => ("r--s", "rodata"),
-                Part::Data => ("rw-p", "data"),
-                Part::InitText => ("r-xs", "init.text"),
-                Part::InitData => ("rw-p", "init.data"),
+                Part::Text => ("r-x", "text"),
+                Part::Rodata => ("r--", "rodata"),
+                Part::Data => ("rw-", "data"),
+                Part::InitText => ("r-x", "init.text"),
+                Part::InitData => ("rw-", "init.data"),
             };
             if !range.is_empty() {
                 let end = range.end.next_multiple_of(PAGE_SIZE);
-                let _ = writeln!(text, "{:x}-{end:x} {permissions} {} {name}", range.start, module.name);
+                let sharing = if permissions == "rw-" { 'p' } else { sharing };
+                let _ = writeln!(text, "{:x}-{end:x} {permissions}{sharing} {} {name}", range.start, module.name);
             }
         }
     }

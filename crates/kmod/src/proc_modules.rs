@@ -81,4 +81,24 @@ mod tests {
         assert_eq!((error.number, error.line.as_str()), (2, "vfat many 0 - Live 0x0"));
         assert!(parse("fat 1\n").is_err() && parse("\n").is_err());
     }
+
+    #[test]
+    fn mutated_lists_never_panic() {
+        let seed = b"vfat 24576 1 - Live 0xffffffffc0a1b000\nfat 98304 2 vfat,msdos, Live 0x0 (OE)\n";
+        let (mut read, mut refused, mut state) = (0, 0, 0x2545_f491_4f6c_dd1d_u64);
+        for _ in 0..20_000 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let mut bytes = seed.to_vec();
+            let [at, to, length, ..] = state.to_le_bytes().map(usize::from);
+            bytes[at % seed.len()] = b"\n ,-(\0x9["[to % 9];
+            bytes.truncate(seed.len() - length % 16);
+            match parse(&String::from_utf8_lossy(&bytes)) {
+                Ok(_) => read += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(read > 1000 && refused > 1000, "{read} read, {refused} refused");
+    }
 }

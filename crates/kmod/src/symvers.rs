@@ -124,7 +124,7 @@ mod tests {
         assert_eq!((printk.crc, printk.module_name()), (0x5c3b_5b3c, None));
         let fat = symvers.get("fat_read").unwrap();
         assert_eq!((fat.module_name(), fat.export.as_str()), (Some("fat"), "EXPORT_SYMBOL_GPL"));
-        assert_eq!(write(&[printk.clone()]), TEXT.lines().next().unwrap().to_owned() + "\n");
+        assert_eq!(write(std::slice::from_ref(printk)), TEXT.lines().next().unwrap().to_owned() + "\n");
         assert!(symvers.get("nothing").is_none());
     }
 
@@ -137,5 +137,24 @@ mod tests {
         for bad in ["12\ta\tb\tc\n", "0xzz\ta\tb\tc\n", "0x1\ta\n", "0x1\t\tb\tc\n"] {
             assert_eq!(symvers.add(bad).unwrap_err().number, 1, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn mutated_files_never_panic() {
+        let (mut read, mut refused, mut state) = (0, 0, 0x9e37_79b9_7f4a_7c15_u64);
+        for _ in 0..20_000 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let mut bytes = TEXT.as_bytes().to_vec();
+            let [at, to, length, ..] = state.to_le_bytes().map(usize::from);
+            bytes[at % TEXT.len()] = b"\n\t #x\0g9"[to % 8];
+            bytes.truncate(TEXT.len() - length % 24);
+            match Symvers::default().add(&String::from_utf8_lossy(&bytes)) {
+                Ok(()) => read += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(read > 1000 && refused > 1000, "{read} read, {refused} refused");
     }
 }

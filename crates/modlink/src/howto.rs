@@ -36,6 +36,8 @@ pub(crate) enum Formula {
     ThreadLocal,
     /// Of linked files only: refused.
     Dynamic,
+    /// No type of the machine: refused.
+    Unknown,
 }
 
 /// Which values a field holds.
@@ -66,6 +68,22 @@ pub(crate) struct Howto {
     pub(crate) fit: Fit,
     /// What the layout has to provide, see [`need`].
     pub(crate) needs: u8,
+    /// Which straight line of the applying pass may serve it.
+    pub(crate) shortcut: Shortcut,
+}
+
+/// The types of which objects are full, for which the applying pass has straight lines. A shortcut does what
+/// [`Howto::store`] would do, or nothing at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shortcut {
+    /// None.
+    None,
+    /// S + A - P, 4 bytes, signed.
+    Distance,
+    /// S + A, 8 bytes.
+    Word,
+    /// An instruction that may be rewritten.
+    Rewrite,
 }
 
 /// What relocations ask of the layout for their symbol, as bits.
@@ -80,6 +98,10 @@ pub(crate) mod need {
     pub(crate) const DATA: u8 = 8;
     /// A look at the instruction.
     pub(crate) const LOOK: u8 = 16;
+    /// What nothing can give.
+    pub(crate) const REFUSAL: u8 = 128;
+    /// What a symbol of the image has by being there: all but a slot.
+    pub(crate) const INSIDE: u8 = USED | STUB | DATA | LOOK;
 }
 
 impl Howto {
@@ -89,23 +111,32 @@ impl Howto {
             Formula::Absolute | Formula::FromTable | Formula::Size | Formula::Table => need::USED | need::DATA,
             Formula::Relative => need::USED | need::LOOK,
             Formula::Branch => need::USED | need::STUB,
-            Formula::SlotRelaxable => need::USED | need::DATA | need::LOOK,
+            Formula::SlotRelaxable => need::USED | need::DATA | need::SLOT,
             Formula::Slot | Formula::SlotInTable | Formula::SlotByInstruction => need::USED | need::DATA | need::SLOT,
-            Formula::ThreadLocal | Formula::Dynamic => need::LOOK,
+            Formula::ThreadLocal | Formula::Dynamic | Formula::Unknown => need::REFUSAL,
         };
-        Self { name, formula, size, fit, needs }
+        let shortcut = match (formula, size, fit) {
+            (Formula::Relative | Formula::Branch, 4, Fit::Signed) => Shortcut::Distance,
+            (Formula::Absolute, 8, _) => Shortcut::Word,
+            (Formula::SlotRelaxable, ..) => Shortcut::Rewrite,
+            _ => Shortcut::None,
+        };
+        Self { name, formula, size, fit, needs, shortcut }
     }
 
     /// The ends of what the field holds.
     pub(crate) fn limits(&self) -> Limits {
         let bits = u32::from(self.size) * 8;
-        let (whole, half) = (1_i128 << bits, 1_i128 << (bits.max(1) - 1));
+        // The largest unsigned and the largest signed number of so many bits.
+        let whole = u64::MAX.checked_shr(u64::BITS.saturating_sub(bits)).unwrap_or(0);
+        let half = whole >> 1;
+        let least = -half.cast_signed() - 1;
         match self.fit {
-            Fit::Wrap => Limits { min: -whole, max: whole },
-            Fit::Signed => Limits { min: -half, max: half - 1 },
-            Fit::Unsigned => Limits { min: 0, max: whole - 1 },
-            Fit::Either => Limits { min: -half, max: whole - 1 },
-            Fit::Both => Limits { min: 0, max: half - 1 },
+            Fit::Wrap => Limits { min: i64::MIN, max: u64::MAX },
+            Fit::Signed => Limits { min: least, max: half },
+            Fit::Unsigned => Limits { min: 0, max: whole },
+            Fit::Either => Limits { min: least, max: whole },
+            Fit::Both => Limits { min: 0, max: half },
         }
     }
 
@@ -146,8 +177,11 @@ impl Howto {
     }
 
     fn holds(&self, value: i64) -> bool {
-        let limits = self.limits();
-        (limits.min..=limits.max).contains(&i128::from(value))
+        let Limits { min, max } = self.limits();
+        match u64::try_from(value) {
+            Ok(value) => value <= max,
+            Err(_) => value >= min,
+        }
     }
 }
 
@@ -170,10 +204,13 @@ fn put<const N: usize>(field: &mut [u8], bytes: Option<&[u8; N]>, fits: bool) ->
     Ok(())
 }
 
-/// A relocation type table of a machine and format, by number.
-pub(crate) type Table = [Option<Howto>; 64];
+/// The relocation types of a machine and format, by number.
+pub(crate) type Table = [Howto; TYPES];
 
-/// All types of a machine in a format, by number.
+/// One more than the largest number of a type, rounded up to a power of two so that a mask makes an index.
+pub(crate) const TYPES: usize = 64;
+
+/// All types of a machine in a format.
 pub(crate) fn table(machine: Machine, format: Format) -> &'static Table {
     match (machine, format) {
         (Machine::X86_64, Format::Aout) => &aout::TABLE,
@@ -182,18 +219,25 @@ pub(crate) fn table(machine: Machine, format: Format) -> &'static Table {
     }
 }
 
-/// The type of number `number` in a table.
+/// The type of number `number`, if the table has so many.
 #[inline]
 pub(crate) fn find(table: &'static Table, number: u32) -> Option<&'static Howto> {
-    table.get(index(number)).and_then(Option::as_ref)
+    table.get(index(number))
 }
 
-/// Rows of `(number, howto)` as a table by number; an unlisted number has no entry.
-const fn by_number<const N: usize>(rows: &[(usize, Howto)]) -> [Option<Howto>; N] {
-    let mut table = [None; N];
+/// The type of a number that the checking pass has found below the number of types.
+#[inline]
+pub(crate) fn checked(table: &'static Table, number: u32) -> &'static Howto {
+    const { assert!(TYPES.is_power_of_two()) };
+    &table[index(number) & (TYPES - 1)]
+}
+
+/// Rows of `(number, howto)` as a table by number; an unlisted number is unknown.
+const fn by_number(rows: &[(usize, Howto)]) -> Table {
+    let mut table = [Howto::new("", Formula::Unknown, 0, Fit::Wrap); TYPES];
     let mut at = 0;
     while at < rows.len() {
-        table[rows[at].0] = Some(rows[at].1);
+        table[rows[at].0] = rows[at].1;
         at += 1;
     }
     table

@@ -5,7 +5,7 @@ pub(crate) mod relax;
 
 use alloc::{string::String, vec::Vec};
 
-use ::object::LittleEndian as LE;
+use ::object::{LittleEndian as LE, elf};
 
 use crate::{Addr, Buffer, Error, Image, Layout, Result, SymbolPlace, addr::index};
 use apply::Pass;
@@ -53,14 +53,16 @@ impl Layout<'_> {
 
     /// The run address of every symbol that the object defines, and 0 for every other one.
     fn own_values(&self, base: Addr) -> Vec<u64> {
-        let runs: Vec<Option<u64>> = self.placement.all().map(|place| place.map(|place| base.offset(place.into()).0)).collect();
-        let value = |(number, sym): (u32, &crate::object::Sym)| match self.object.place(number, sym) {
-            SymbolPlace::Section(section) => {
-                let run = runs.get(index(section)).copied().flatten();
-                run.map_or(0, |run| run.wrapping_add(sym.st_value.get(LE)))
-            }
-            SymbolPlace::Absolute => sym.st_value.get(LE),
-            SymbolPlace::Undefined | SymbolPlace::Common => 0,
+        let runs: Vec<u64> = self.placement.all().map(|place| place.map_or(0, |place| base.offset(place.into()).0)).collect();
+        let direct = runs.get(..usize::from(elf::SHN_LORESERVE)).unwrap_or(&runs);
+        // Of undefined symbols and of those that are not loaded, the value does not count.
+        let value = |(number, sym): (u32, &crate::object::Sym)| match direct.get(usize::from(sym.st_shndx.get(LE).0)) {
+            Some(run) => run.wrapping_add(sym.st_value.get(LE)),
+            None => match self.object.place(number, sym) {
+                SymbolPlace::Section(section) => runs.get(index(section)).copied().unwrap_or(0).wrapping_add(sym.st_value.get(LE)),
+                SymbolPlace::Absolute => sym.st_value.get(LE),
+                SymbolPlace::Undefined | SymbolPlace::Common => 0,
+            },
         };
         let mut values: Vec<u64> = (0..).zip(self.object.symbols.iter()).map(value).collect();
         for &(symbol, place) in &self.placement.commons {
@@ -77,7 +79,7 @@ impl Layout<'_> {
         for import in self.imports() {
             match resolve(import.name) {
                 Some(addr) => set(values, import.index.0, addr.0),
-                None if import.weak => {}
+                None if import.weak => set(values, import.index.0, 0),
                 None => symbols.push(import.name.into()),
             }
         }

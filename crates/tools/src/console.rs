@@ -115,8 +115,16 @@ impl Console {
     /// # Errors
     /// [`Failed`] where it could not be written (a full disk), once that is reported.
     pub fn print(&mut self, text: &str) -> Outcome {
+        self.write(text.as_bytes())
+    }
+
+    /// Writes a result that need not be text.
+    ///
+    /// # Errors
+    /// As [`print`](Self::print).
+    pub fn write(&mut self, bytes: &[u8]) -> Outcome {
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| {
             self.error(format_args!("cannot write the result: {error}"));
             Failed
         })

@@ -14,10 +14,12 @@ mod kdstat;
 mod ksyms;
 mod lsmod;
 mod manual;
+mod modinfo;
 mod modpost;
 mod modprobe;
 mod multicall;
 mod rmmod;
+mod static_nodes;
 mod syslog;
 mod target;
 

@@ -5,15 +5,16 @@ use std::sync::atomic::Ordering;
 use uapi::{AUTOCLEAN, InitModule, Part, Routines, VISITED};
 
 use super::{may_change, module_name};
-use crate::error::{Error, TableError};
+use crate::error::{Error, Routine, TableError};
 use crate::fault::Fault;
 use crate::gdb::Registration;
 use crate::kernel::Kernel;
 use crate::ksyms::{MAX_SYMBOLS, check_symbols};
 use crate::list::ModuleList;
 use crate::log::Level;
-use crate::memory::Image;
+use crate::memory::{Image, Sealing};
 use crate::module::{Errand, Module, ModuleId, State};
+use crate::options::{Gdb, PerfMap, Unwind};
 use crate::peer::Peer;
 
 /// Initializes a module that was created. All tests come before anything is changed.
@@ -21,7 +22,11 @@ pub(super) fn init_module(kernel: &Kernel, peer: &Peer, init: InitModule) -> Res
     may_change(kernel, peer)?;
     let name = module_name(&init.name)?;
     let (id, mut image) = claim(kernel, peer, name.as_str(), &init)?;
-    if let Err(error) = map(&mut image, &name, &init) {
+    let sealing = match kernel.inner.config.gdb {
+        Gdb::Off => Sealing::Complete,
+        Gdb::Register => Sealing::ButForDebuggers,
+    };
+    if let Err(error) = map(&mut image, &name, sealing, &init) {
         let state = if image.runs() || image.share().is_ok_and(|shared| shared.is_none()) { State::Failed } else { State::Created };
         give_up(kernel, id, Some(image), state);
         return Err(error);
@@ -62,10 +67,10 @@ fn check_routines(module: &Module, routines: Routines) -> Result<(), Error> {
         Error::Routine { module, routine, address, text }
     };
     if !matches!(module.part_at(routines.init), Some(Part::Text | Part::InitText)) {
-        return Err(outside("init_module", routines.init));
+        return Err(outside(Routine::Init, routines.init));
     }
     if module.part_at(routines.cleanup) != Some(Part::Text) {
-        return Err(outside("cleanup_module", routines.cleanup));
+        return Err(outside(Routine::Cleanup, routines.cleanup));
     }
     Ok(())
 }
@@ -97,8 +102,8 @@ fn check_table(list: &ModuleList, module: &Module, init: &InitModule) -> Result<
 }
 
 /// Seals and maps the memory, and tests what can only be read then.
-fn map(image: &mut Image, name: &uapi::ModuleName, init: &InitModule) -> Result<(), Error> {
-    image.seal_and_map(name)?;
+fn map(image: &mut Image, name: &uapi::ModuleName, sealing: Sealing, init: &InitModule) -> Result<(), Error> {
+    image.seal_and_map(name, sealing)?;
     match init.eh_frame {
         Some((offset, size)) if image.sealed_bytes(offset, size).is_none_or(|bytes| !crate::eh_frame::is_well_formed(bytes)) => {
             Err(Error::EhFrame { module: name.clone(), offset, size })
@@ -114,17 +119,17 @@ fn publish(kernel: &Kernel, id: ModuleId, image: Image, word: u64, init: InitMod
     }
     let config = &kernel.inner.config;
     let mut registration = Registration::default();
-    if config.unwind == crate::Unwind::Register
+    if config.unwind == Unwind::Register
         && let Some(frames) = init.eh_frame.and_then(|(offset, size)| image.sealed_bytes(offset, size))
     {
         registration.add_frames(frames);
     }
-    if config.gdb == crate::Gdb::Register {
+    if config.gdb == Gdb::Register {
         registration.add_object(init.debug_object.clone());
     }
     let symbols = init.table.map(|table| table.symbols).unwrap_or_default();
     let mut perf = Ok(());
-    if config.perf_map == crate::PerfMap::Write {
+    if config.perf_map == PerfMap::Write {
         perf = crate::perf::append(&init.name, kernel.list().get(id), &symbols);
     }
     let mut list = kernel.list();

@@ -21,13 +21,13 @@ extern "C" fn callback(number: u64) -> i32 {
 const STEP: u64 = 64;
 
 /// A function: `mov eax, value; ret`.
-pub fn returning(value: i32) -> Vec<u8> {
+pub(crate) fn returning(value: i32) -> Vec<u8> {
     [&[0xb8][..], &value.to_le_bytes(), &[0xc3]].concat()
 }
 
 /// A function that returns what `work` returns:
 /// `sub rsp, 8; movabs rdi, number; movabs rax, callback; call rax; add rsp, 8; ret`.
-pub fn calling(work: impl Fn() -> i32 + Send + Sync + 'static) -> Vec<u8> {
+pub(crate) fn calling(work: impl Fn() -> i32 + Send + Sync + 'static) -> Vec<u8> {
     let mut all = CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner);
     let number = all.len() as u64;
     all.push(Arc::new(work));
@@ -55,22 +55,22 @@ const DEC: &[u8] = &[0xf0, 0x48, 0xff, 0x08, 0xf0, 0x81, 0x08, 0, 0, 0, 0x20];
 
 /// A module to load.
 #[derive(Clone, Debug)]
-pub struct Sample {
-    pub name: String,
-    pub init: Vec<u8>,
-    pub cleanup: Vec<u8>,
+pub(crate) struct Sample {
+    pub(crate) name: String,
+    pub(crate) init: Vec<u8>,
+    pub(crate) cleanup: Vec<u8>,
     /// Code behind the functions that every sample has.
-    pub more: Vec<Vec<u8>>,
-    pub exports: Vec<String>,
-    pub references: Vec<u64>,
-    pub autoclean: bool,
+    pub(crate) more: Vec<Vec<u8>>,
+    pub(crate) exports: Vec<String>,
+    pub(crate) references: Vec<u64>,
+    pub(crate) autoclean: bool,
     /// Bytes at the start of the read-only part.
-    pub constants: Vec<u8>,
-    pub eh_frame: Option<(u64, u64)>,
+    pub(crate) constants: Vec<u8>,
+    pub(crate) eh_frame: Option<(u64, u64)>,
 }
 
 /// A module whose init and cleanup succeed and do nothing.
-pub fn sample(name: &str) -> Sample {
+pub(crate) fn sample(name: &str) -> Sample {
     Sample {
         name: name.to_owned(),
         init: returning(0),
@@ -86,41 +86,41 @@ pub fn sample(name: &str) -> Sample {
 
 /// Addresses of a sample's functions.
 #[derive(Clone, Copy, Debug)]
-pub struct Loaded {
-    pub base: u64,
-    pub use_count: u64,
+pub(crate) struct Loaded {
+    pub(crate) base: u64,
+    pub(crate) use_count: u64,
 }
 
 impl Loaded {
     /// Counts one user.
-    pub fn inc(self) -> u64 {
+    pub(crate) fn inc(self) -> u64 {
         self.base + 2 * STEP
     }
 
     /// Takes one user off.
-    pub fn dec(self) -> u64 {
+    pub(crate) fn dec(self) -> u64 {
         self.base + 3 * STEP
     }
 
     /// The function at this place of [`Sample::more`].
-    pub fn more(self, at: u64) -> u64 {
+    pub(crate) fn more(self, at: u64) -> u64 {
         self.base + (4 + at) * STEP
     }
 }
 
 impl Sample {
     /// 1 page of text, 1 of constants, 2 of data; init code and data of 1 page each.
-    pub fn layout(&self) -> MemoryLayout {
+    pub(crate) fn layout(&self) -> MemoryLayout {
         MemoryLayout::from_sizes([4000, 64, 5000, 100, 100])
     }
 
     /// Where things are once the base is known.
-    pub fn at(&self, base: u64) -> Loaded {
+    pub(crate) fn at(&self, base: u64) -> Loaded {
         Loaded { base, use_count: base + self.layout().part(Part::Data).offset }
     }
 
     /// The bytes for a base.
-    pub fn image(&self, base: u64) -> Vec<u8> {
+    pub(crate) fn image(&self, base: u64) -> Vec<u8> {
         let loaded = self.at(base);
         let mut image = vec![0xcc; usize::try_from(self.layout().size()).unwrap()];
         let (inc, dec) = (at_address(loaded.use_count, INC), at_address(loaded.use_count, DEC));
@@ -135,7 +135,7 @@ impl Sample {
     }
 
     /// What `init_module` is told.
-    pub fn request(&self, base: u64) -> InitModule {
+    pub(crate) fn request(&self, base: u64) -> InitModule {
         let symbols =
             self.exports.iter().enumerate().map(|(at, name)| KernelSym { value: base + (4 + at as u64) * STEP, name: name.clone() });
         InitModule {

@@ -6,14 +6,17 @@
 
 mod autoclean;
 mod channel;
+mod debugger;
 mod errors;
 mod faults;
+mod hostile;
 mod image;
 mod lifecycle;
 mod loading;
 mod memory;
 mod model;
 mod server;
+mod signals;
 mod symbols;
 mod texts;
 mod world;

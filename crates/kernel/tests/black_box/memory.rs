@@ -51,7 +51,6 @@ fn parts_have_their_permissions_and_init_goes() {
     );
     assert_eq!(maps, expected);
     world.delete("fat").unwrap();
-    assert_eq!(parts(&fat, fat.at(address)), ["", "", "", "", ""], "unload is real");
     assert_eq!(world.kernel.proc(ProcFile::ModuleMaps), "");
 }
 

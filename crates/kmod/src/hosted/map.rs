@@ -16,8 +16,8 @@ pub(super) fn shared(descriptor: OwnedFd, size: usize) -> io::Result<MmapMut> {
     if u64::try_from(size).map_or(true, |size| length < size) {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("the memory has {length} bytes instead of {size}")));
     }
-    // SAFETY: the mapping stays valid after the file is closed here. Its bytes are only written by us and never read back for
-    // a decision, so that what another process that holds the descriptor writes meanwhile changes nothing in this one; and
-    // the kernel seals the file against shrinking before it sends it, so that no access meets a missing page.
+    // SAFETY: the mapping stays valid after the file is closed here. Its bytes are written here and never read back for a
+    // decision, so nobody who writes them meanwhile changes what this process does. Only this process and the kernel hold the
+    // descriptor; the kernel shortens the file when `init_module` comes, which is called after the memory is unmapped.
     unsafe { MmapOptions::new().len(size).map_mut(&file) }
 }

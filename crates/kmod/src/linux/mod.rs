@@ -1,6 +1,7 @@
 //! The running Linux kernel.
 
 mod load;
+pub mod log;
 mod sys;
 
 use std::fs;

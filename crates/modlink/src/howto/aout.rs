@@ -2,13 +2,13 @@
 //!
 //! i386 code in a.out uses the i386 table: both formats wrap at 32 bits.
 
-use super::{Fit, Formula, Howto, by_number};
+use super::{Fit, Formula, Howto, Table, by_number};
 
 /// The types by number.
 ///
 /// A 4-byte field does not say whether the machine extends it with zeros or with the sign, so only an address that
 /// reads the same both ways, below 2 GiB, is stored.
-pub(super) static TABLE: [Option<Howto>; 64] = by_number(&[
+pub(super) static TABLE: Table = by_number(&[
     (1, Howto::new("a.out 8-byte", Formula::Absolute, 8, Fit::Wrap)),
     (2, Howto::new("a.out 4-byte relative", Formula::Relative, 4, Fit::Signed)),
     (10, Howto::new("a.out 4-byte", Formula::Absolute, 4, Fit::Both)),

@@ -1,6 +1,6 @@
 //! System V psABI for Intel386, fourth edition, and the i386 psABI 1.1 supplement (8 and 16 bits, `GOT32X`).
 
-use super::{Fit, Formula, Howto, by_number};
+use super::{Fit, Formula, Howto, Table, by_number};
 
 const fn row(number: usize, name: &'static str, formula: Formula, size: u8, fit: Fit) -> (usize, Howto) {
     (number, Howto::new(name, formula, size, fit))
@@ -11,7 +11,7 @@ const fn refused(number: usize, name: &'static str, formula: Formula) -> (usize,
 }
 
 /// The types by number. Fields of 4 bytes wrap, as all arithmetic of the machine does.
-pub(super) static TABLE: [Option<Howto>; 64] = by_number(&[
+pub(super) static TABLE: Table = by_number(&[
     row(0, "R_386_NONE", Formula::Nothing, 0, Fit::Wrap),
     row(1, "R_386_32", Formula::Absolute, 4, Fit::Wrap),
     row(2, "R_386_PC32", Formula::Relative, 4, Fit::Wrap),

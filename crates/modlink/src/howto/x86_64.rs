@@ -1,6 +1,6 @@
 //! System V psABI for x86-64, version 1.0, table 4.9 "Relocation Types", and APX's additions.
 
-use super::{Fit, Formula, Howto, by_number};
+use super::{Fit, Formula, Howto, Table, by_number};
 
 const fn row(number: usize, name: &'static str, formula: Formula, size: u8, fit: Fit) -> (usize, Howto) {
     (number, Howto::new(name, formula, size, fit))
@@ -11,7 +11,7 @@ const fn refused(number: usize, name: &'static str, formula: Formula) -> (usize,
 }
 
 /// The types by number.
-pub(super) static TABLE: [Option<Howto>; 64] = by_number(&[
+pub(super) static TABLE: Table = by_number(&[
     row(0, "R_X86_64_NONE", Formula::Nothing, 0, Fit::Wrap),
     row(1, "R_X86_64_64", Formula::Absolute, 8, Fit::Wrap),
     row(2, "R_X86_64_PC32", Formula::Relative, 4, Fit::Signed),

@@ -1,9 +1,9 @@
 //! The checking pass over all relocations: each is inside of its section, of a known type and against a symbol that
 //! exists; and each leaves a mark on its symbol, from which slots, stubs and imports follow.
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 
-use ::object::LittleEndian as LE;
+use ::object::{LittleEndian as LE, elf};
 
 use super::{Relax, place::Placement};
 use crate::{
@@ -17,41 +17,66 @@ use crate::{
 /// Marks beside those of [`need`]: where the symbol is.
 mod home {
     /// In the image.
-    pub(super) const IMAGE: u8 = 32;
+    pub(super) const IMAGE: u8 = 32 | super::need::INSIDE;
     /// In another object.
     pub(super) const UNDEFINED: u8 = 64;
-    /// In a section that is not loaded.
-    pub(super) const UNLOADED: u8 = 128;
+    /// Among the marks, but in a section that is not loaded: neither of the two.
+    pub(super) const UNLOADED: u8 = 32 | UNDEFINED;
 }
 
-/// What all relocations together ask for, by symbol.
+/// Whether marks are those of a symbol of the image.
+fn is_inside(mark: u8) -> bool {
+    mark & home::UNLOADED == home::IMAGE & home::UNLOADED
+}
+
+/// What all relocations together ask for.
 #[derive(Debug)]
-pub(super) struct Marks(Vec<u8>);
+pub(super) struct Marks {
+    /// By symbol.
+    marks: Vec<u8>,
+    /// The symbols that are outside of the image and used, and those inside that want a slot: few, in their order.
+    listed: Vec<u32>,
+}
 
 impl Marks {
+    /// Where each symbol is.
     fn new(object: &Object<'_>, placement: &Placement) -> Self {
-        let mark = |(number, sym)| match object.place(number, sym) {
-            SymbolPlace::Undefined => home::UNDEFINED,
-            SymbolPlace::Absolute => 0,
-            SymbolPlace::Common => home::IMAGE,
-            SymbolPlace::Section(section) if placement.of(section).is_some() => home::IMAGE,
-            SymbolPlace::Section(_) => home::UNLOADED,
+        let mut sections = vec![home::UNDEFINED];
+        sections.extend(placement.all().skip(1).map(|place| if place.is_some() { home::IMAGE } else { home::UNLOADED }));
+        let direct = sections.get(..usize::from(elf::SHN_LORESERVE)).unwrap_or(&sections);
+        let mark = |(number, sym): (u32, &crate::object::Sym)| match direct.get(usize::from(sym.st_shndx.get(LE).0)) {
+            Some(&mark) => mark,
+            None => match object.place(number, sym) {
+                SymbolPlace::Section(section) => sections.get(index(section)).copied().unwrap_or(home::UNLOADED),
+                SymbolPlace::Common => home::IMAGE,
+                SymbolPlace::Absolute | SymbolPlace::Undefined => 0,
+            },
         };
-        Self((0..).zip(object.symbols.iter()).map(mark).collect())
+        Self { marks: (0..).zip(object.symbols.iter()).map(mark).collect(), listed: Vec::new() }
     }
 
     /// The number of symbols.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.marks.len()
+    }
+
+    /// Leaves marks on a symbol; false if there is no such symbol.
+    #[inline]
+    fn leave(&mut self, symbol: u32, marks: u8) {
+        let Some(mark) = self.marks.get_mut(index(symbol)) else { return };
+        let counts = if is_inside(*mark) { need::SLOT } else { need::USED };
+        if *mark & counts == 0 && marks & counts != 0 {
+            self.listed.push(symbol);
+        }
+        *mark |= marks;
+    }
+
+    fn of(&self, symbol: u32) -> u8 {
+        self.marks.get(index(symbol)).copied().unwrap_or(0)
     }
 
     fn select(&self, wanted: impl Fn(u8) -> bool) -> impl Iterator<Item = u32> {
-        (0..).zip(self.0.iter()).filter(move |&(_, &mark)| wanted(mark)).map(|(symbol, _)| symbol)
-    }
-
-    /// The symbols with a mark.
-    pub(super) fn with(&self, mark: u8) -> impl Iterator<Item = u32> {
-        self.select(move |marks| marks & mark != 0)
+        self.listed.iter().copied().filter(move |&symbol| wanted(self.of(symbol)))
     }
 
     /// The symbols that are called and may be out of reach.
@@ -59,96 +84,140 @@ impl Marks {
         self.select(wants_stub)
     }
 
-    /// Whether a symbol is called and may be out of reach.
-    pub(super) fn wants_stub(&self, symbol: u32) -> bool {
-        self.0.get(index(symbol)).copied().is_some_and(wants_stub)
+    /// The other symbols that want a slot.
+    pub(super) fn wanting_slot_only(&self) -> impl Iterator<Item = u32> {
+        self.select(|mark| mark & need::SLOT != 0 && !wants_stub(mark))
     }
 
     /// The used symbols that are defined in no section, common block or number of the object.
     pub(super) fn undefined(&self) -> impl Iterator<Item = (SymbolIndex, u8)> {
-        let used = |mark: u8| mark & (need::USED | home::UNDEFINED) == need::USED | home::UNDEFINED;
         // Symbol 0 is no symbol: relocations use it for the value 0.
-        (0..)
-            .zip(self.0.iter())
-            .filter(move |&(number, &mark)| number != 0 && used(mark))
-            .map(|(number, &mark)| (SymbolIndex(number), mark))
+        let undefined = self.select(|mark| mark & home::UNLOADED == home::UNDEFINED).filter(|&symbol| symbol != 0);
+        undefined.map(|symbol| (SymbolIndex(symbol), self.of(symbol)))
     }
 }
 
 fn wants_stub(mark: u8) -> bool {
-    mark & need::STUB != 0 && mark & home::IMAGE == 0
+    mark & need::STUB != 0 && !is_inside(mark)
 }
 
 /// Checks every relocation of every loaded section.
 pub(super) fn relocations(object: &Object<'_>, placement: &Placement, relax: Relax) -> Result<Marks> {
     let mut marks = Marks::new(object, placement);
-    let pass = Pass { object, table: howto::table(object.machine, object.format), relax };
+    let table = howto::table(object.machine, object.format);
+    let pass = Pass { object, table, needs: table.map(|howto| howto.needs), relax };
     for table in &object.relocations {
         let Some(section) = object.sections.get(index(table.target)) else { continue };
         if !section.discarded {
             pass.section(section, &table.entries, &mut marks)?;
         }
     }
-    if marks.with(home::UNLOADED).any(|symbol| marks.0.get(index(symbol)).is_some_and(|mark| mark & need::USED != 0)) {
+    marks.listed.sort_unstable();
+    if marks.select(|mark| mark & home::UNLOADED == home::UNLOADED).next().is_some() {
         pass.refuse_unloaded(placement)?;
     }
     Ok(marks)
 }
 
+/// The size of the widest field in bytes.
+const WIDEST: u64 = 8;
+
 struct Pass<'o> {
     object: &'o Object<'o>,
     table: &'static howto::Table,
+    /// What each type needs: the table's column that the pass reads most, close together.
+    needs: [u8; howto::TYPES],
     relax: Relax,
 }
 
 impl Pass<'_> {
     fn section(&self, section: &Section<'_>, entries: &[Rela], marks: &mut Marks) -> Result<()> {
-        let size = section.data.len() as u64;
-        for entry in entries {
-            let Some(howto) = howto::find(self.table, entry.r_type(LE, false).0) else {
-                return Err(self.unknown(section, entry));
-            };
-            let offset = entry.r_offset.get(LE);
-            if offset > size || size - offset < u64::from(howto.size) {
-                return Err(Error::RelocationOutsideSection { site: site(section, entry), size: section.size });
-            }
-            let symbol = entry.r_sym(LE, false);
-            let Some(mark) = marks.0.get_mut(index(symbol)) else {
-                if howto.formula == Formula::Nothing {
-                    continue;
-                }
-                let count = self.object.symbols.len() as u64;
-                return Err(Error::BadSymbolIndex { site: site(section, entry), symbol, count });
-            };
-            *mark |= match howto.needs & need::LOOK {
-                0 => howto.needs,
-                _ => self.look(section, entry, howto, *mark)?,
-            };
+        let data = section.data;
+        // Where nothing is rewritten, nothing of an instruction has to be seen.
+        let code = if self.relax == Relax::WherePossible && section.class.is_code() { data } else { &[] };
+        let mut rest = entries;
+        while let [entry, behind @ ..] = self.skip_free(&marks.marks, data.len() as u64, code, rest) {
+            self.one(section, entry, marks)?;
+            rest = behind;
         }
         Ok(())
     }
 
-    /// What a relocation needs that depends on its instruction and on where its symbol is.
-    #[inline]
-    fn look(&self, section: &Section<'_>, entry: &Rela, howto: &Howto, mark: u8) -> Result<u8> {
-        let here = mark & home::IMAGE != 0;
-        match howto.formula {
-            Formula::Relative if here => Ok(need::USED | need::DATA),
-            Formula::Relative => Ok(match self.is_far_call(section, entry, howto) {
-                true => need::USED | need::STUB,
-                false => need::USED | need::DATA,
-            }),
-            Formula::SlotRelaxable => {
-                let without =
-                    here && self.relax == Relax::WherePossible && section.class.is_code() && relax::reaches_own_image(section.data, entry);
-                Ok(if without { need::USED | need::DATA } else { need::USED | need::DATA | need::SLOT })
+    /// Skips relocations that are right and need nothing: most are within the image, or ask again for what others
+    /// have asked for. This loop decides how fast the pass is, so it does nothing else.
+    #[inline(never)]
+    fn skip_free<'e>(&self, marks: &[u8], size: u64, code: &[u8], entries: &'e [Rela]) -> &'e [Rela] {
+        let Some(last) = size.checked_sub(WIDEST) else { return entries };
+        let is_free = |entry: &Rela| {
+            let (kind, symbol) = (index(entry.r_type(LE, false).0), index(entry.r_sym(LE, false)));
+            let (Some(&needs), Some(&mark)) = (self.needs.get(kind), marks.get(symbol)) else { return false };
+            match needs & !mark {
+                _ if entry.r_offset.get(LE) > last => false,
+                0 => true,
+                need::SLOT => is_inside(mark) && self.is_relaxable(kind) && relax::reaches_own_image(code, entry),
+                _ => false,
             }
-            Formula::ThreadLocal => Err(Error::ThreadLocalRelocation {
+        };
+        let free = entries.iter().take_while(|entry| is_free(entry)).count();
+        entries.get(free..).unwrap_or_default()
+    }
+
+    fn is_relaxable(&self, kind: usize) -> bool {
+        self.table.get(kind).is_some_and(|howto| howto.formula == Formula::SlotRelaxable)
+    }
+
+    /// Checks any relocation and leaves its marks.
+    fn one(&self, section: &Section<'_>, entry: &Rela, marks: &mut Marks) -> Result<()> {
+        let symbol = entry.r_sym(LE, false);
+        let howto = howto::find(self.table, entry.r_type(LE, false).0);
+        let (Some(howto), true) = (howto, index(symbol) < marks.len()) else { return self.without_effect(section, entry) };
+        let (offset, size) = (entry.r_offset.get(LE), section.data.len() as u64);
+        if offset > size || size - offset < u64::from(howto.size) {
+            return Err(Error::RelocationOutsideSection { site: site(section, entry), size: section.size });
+        }
+        let inside = marks.marks.get(index(symbol)).copied().is_some_and(is_inside);
+        let code = if self.relax == Relax::WherePossible && section.class.is_code() { section.data } else { &[] };
+        if howto.formula == Formula::SlotRelaxable && inside && relax::reaches_own_image(code, entry) {
+            return Ok(());
+        }
+        marks.leave(symbol, self.needs(section, entry, howto)?);
+        Ok(())
+    }
+
+    /// What a relocation needs that is not free.
+    fn needs(&self, section: &Section<'_>, entry: &Rela, howto: &Howto) -> Result<u8> {
+        match howto.formula {
+            Formula::Relative if self.is_far_call(section, entry, howto) => Ok(need::USED | need::STUB),
+            Formula::Relative => Ok(need::USED | need::DATA),
+            Formula::ThreadLocal | Formula::Dynamic | Formula::Unknown => Err(self.refused(section, entry, howto)),
+            _ => Ok(howto.needs),
+        }
+    }
+
+    /// A relocation of an unknown type or symbol: fine only if it does nothing.
+    #[cold]
+    fn without_effect(&self, section: &Section<'_>, entry: &Rela) -> Result<()> {
+        match howto::find(self.table, entry.r_type(LE, false).0) {
+            Some(Howto { formula: Formula::Nothing, .. }) => Ok(()),
+            Some(Howto { formula: Formula::Unknown, .. }) | None => Err(self.unknown(section, entry)),
+            Some(_) => Err(Error::BadSymbolIndex {
                 site: site(section, entry),
-                relocation: howto.name,
-                symbol: self.object.symbol_name(entry.r_sym(LE, false)).into(),
+                symbol: entry.r_sym(LE, false),
+                count: self.object.symbols.len() as u64,
             }),
-            _ => Err(Error::DynamicRelocation { site: site(section, entry), relocation: howto.name }),
+        }
+    }
+
+    #[cold]
+    fn refused(&self, section: &Section<'_>, entry: &Rela, howto: &Howto) -> Error {
+        let (site, relocation) = (site(section, entry), howto.name);
+        match howto.formula {
+            Formula::ThreadLocal => {
+                let symbol = self.object.symbol_name(entry.r_sym(LE, false)).into();
+                Error::ThreadLocalRelocation { site, relocation, symbol }
+            }
+            Formula::Dynamic => Error::DynamicRelocation { site, relocation },
+            _ => self.unknown(section, entry),
         }
     }
 

@@ -3,7 +3,7 @@
 use alloc::{vec, vec::Vec};
 
 use super::check::Marks;
-use crate::{addr::index, howto::need};
+use crate::addr::index;
 
 /// The size of a stub in bytes: `jmp *slot(%rip)` and padding.
 pub(crate) const STUB: u32 = 8;
@@ -25,7 +25,7 @@ impl Slots {
         let mut slots = Self::default();
         slots.symbols.extend(marks.wanting_stub());
         slots.stubs = u32::try_from(slots.symbols.len()).unwrap_or(u32::MAX);
-        slots.symbols.extend(marks.with(need::SLOT).filter(|&symbol| !marks.wants_stub(symbol)));
+        slots.symbols.extend(marks.wanting_slot_only());
         if !slots.symbols.is_empty() {
             slots.numbers = vec![0; marks.len()];
             for (number, &symbol) in (1_u32..).zip(&slots.symbols) {

@@ -5,7 +5,7 @@ use ::object::LittleEndian as LE;
 use crate::{
     Addr, Error, Layout, Relax, Result,
     addr::index,
-    howto::{self, Formula, Howto, Misfit},
+    howto::{self, Formula, Howto, Misfit, Shortcut},
     layout::{STUB, site, unloaded_home},
     link::relax,
     object::{Class, Rela, Section},
@@ -16,6 +16,8 @@ pub(super) struct Pass<'l> {
     layout: &'l Layout<'l>,
     values: &'l [u64],
     types: &'static howto::Table,
+    /// The straight line of each type: the table's column that the pass reads most, close together.
+    shortcuts: [Shortcut; howto::TYPES],
     /// The run address of the global offset table.
     table: u64,
     /// The run address of the first stub.
@@ -29,10 +31,12 @@ pub(super) struct Pass<'l> {
 impl<'l> Pass<'l> {
     pub(super) fn new(layout: &'l Layout<'_>, base: Addr, values: &'l [u64]) -> Self {
         let object = layout.object;
+        let types = howto::table(object.machine, object.format);
         Self {
             layout,
             values,
-            types: howto::table(object.machine, object.format),
+            types,
+            shortcuts: types.map(|howto| howto.shortcut),
             table: base.offset(layout.placement.table.into()).0,
             stubs: base.offset(layout.placement.stubs.into()).0,
             slot: object.machine.pointer().into(),
@@ -42,33 +46,76 @@ impl<'l> Pass<'l> {
 
     /// Applies the relocations `entries` of a section that runs at `run` to its bytes.
     pub(super) fn section(&self, section: &Section<'_>, run: u64, entries: &[Rela], bytes: &mut [u8]) -> Result<()> {
-        let relax = self.layout.options.relax == Relax::WherePossible && section.class.is_code();
-        let tombstones = self.discarded && section.class == Class::EhFrame;
-        for entry in entries {
-            let symbol = entry.r_sym(LE, false);
-            let Some(howto) = howto::find(self.types, entry.r_type(LE, false).0) else { continue };
-            let target = self.values.get(index(symbol)).copied().unwrap_or(0);
-            let addend = entry.r_addend.get(LE);
-            let offset = entry.r_offset.get(LE);
-            let place = run.wrapping_add(offset);
-            let plus = target.wrapping_add_signed(addend);
-            if tombstones && unloaded_home(self.layout.object, &self.layout.placement, symbol).is_some() {
-                continue;
-            }
-            let Ok(at) = usize::try_from(offset) else { return Err(outside(section, entry)) };
-            let value = match howto.formula {
-                Formula::Absolute => plus,
-                Formula::Relative | Formula::Branch => plus.wrapping_sub(place),
-                Formula::SlotRelaxable if relax && relax::rewrite(bytes, at, addend, target, place) => continue,
-                Formula::Nothing => continue,
-                formula => self.uncommon(formula, symbol, addend, place, plus, bytes.get(..at).unwrap_or_default()),
-            };
-            let Some(field) = bytes.get_mut(at..) else { return Err(outside(section, entry)) };
-            if let Err(misfit) = howto.store(value, field) {
-                self.far(section, entry, howto, (place, value), misfit, bytes)?;
-            }
+        let relax = match self.layout.options.relax {
+            Relax::WherePossible if section.class.is_code() => Relax::WherePossible,
+            _ => Relax::Never,
+        };
+        if self.discarded && section.class == Class::EhFrame {
+            return self.unwind_tables(section, run, entries, bytes);
+        }
+        let mut rest = entries;
+        while let [entry, behind @ ..] = self.straight(run, relax, rest, bytes) {
+            self.one(section, run, entry, bytes)?;
+            rest = behind;
         }
         Ok(())
+    }
+
+    /// Unwind tables of an object with discarded groups: the entries of code that is not there stay empty.
+    fn unwind_tables(&self, section: &Section<'_>, run: u64, entries: &[Rela], bytes: &mut [u8]) -> Result<()> {
+        let (object, placement) = (self.layout.object, &self.layout.placement);
+        let mut there = entries.iter().filter(|entry| unloaded_home(object, placement, entry.r_sym(LE, false)).is_none());
+        there.try_for_each(|entry| self.one(section, run, entry, bytes))
+    }
+
+    /// Applies relocations as long as they are of the frequent types and in reach, and answers the others. This loop
+    /// decides how fast the pass is, so it does nothing else.
+    #[inline(never)]
+    fn straight<'e>(&self, run: u64, relax: Relax, entries: &'e [Rela], bytes: &mut [u8]) -> &'e [Rela] {
+        let values = self.values;
+        let mut apply = |entry: &Rela| {
+            let offset = entry.r_offset.get(LE);
+            let (Some(&target), Ok(at)) = (values.get(index(entry.r_sym(LE, false))), usize::try_from(offset)) else {
+                return false;
+            };
+            let addend = entry.r_addend.get(LE);
+            let (plus, place) = (target.wrapping_add_signed(addend), run.wrapping_add(offset));
+            match self.shortcuts.get(index(entry.r_type(LE, false).0)).copied().unwrap_or(Shortcut::None) {
+                Shortcut::Distance => {
+                    let distance = i32::try_from(plus.wrapping_sub(place).cast_signed());
+                    distance.is_ok_and(|distance| put(bytes, at, distance.to_le_bytes()))
+                }
+                Shortcut::Word => put(bytes, at, plus.to_le_bytes()),
+                Shortcut::Rewrite => relax == Relax::WherePossible && relax::load(bytes, at, addend, target, place),
+                Shortcut::None => false,
+            }
+        };
+        let applied = entries.iter().take_while(|entry| apply(entry)).count();
+        entries.get(applied..).unwrap_or_default()
+    }
+
+    /// Applies any relocation.
+    fn one(&self, section: &Section<'_>, run: u64, entry: &Rela, bytes: &mut [u8]) -> Result<()> {
+        let Ok(at) = usize::try_from(entry.r_offset.get(LE)) else { return Err(outside(section, entry)) };
+        let howto = howto::checked(self.types, entry.r_type(LE, false).0);
+        let symbol = entry.r_sym(LE, false);
+        let target = self.values.get(index(symbol)).copied().unwrap_or(0);
+        let addend = entry.r_addend.get(LE);
+        let place = run.wrapping_add(entry.r_offset.get(LE));
+        let plus = target.wrapping_add_signed(addend);
+        let relax = self.layout.options.relax == Relax::WherePossible && section.class.is_code();
+        let value = match howto.formula {
+            Formula::Nothing => return Ok(()),
+            Formula::Absolute => plus,
+            Formula::Relative | Formula::Branch => plus.wrapping_sub(place),
+            Formula::SlotRelaxable if relax && relax::rewrite(bytes, at, addend, target, place) => return Ok(()),
+            formula => self.uncommon(formula, symbol, addend, place, plus, bytes.get(..at).unwrap_or_default()),
+        };
+        let Some(field) = bytes.get_mut(at..) else { return Err(outside(section, entry)) };
+        match howto.store(value, field) {
+            Ok(()) => Ok(()),
+            Err(misfit) => self.far(section, entry, howto, (place, value), misfit, bytes),
+        }
     }
 
     /// The value of the rarer types; `before` are the section's bytes in front of the field.
@@ -132,6 +179,16 @@ impl<'l> Pass<'l> {
             remedy: howto.remedy(value),
         })
     }
+}
+
+/// Stores `field` at `at`, if that is inside.
+#[inline]
+fn put<const N: usize>(bytes: &mut [u8], at: usize, field: [u8; N]) -> bool {
+    let place = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
+    place.is_some_and(|place| {
+        *place = field;
+        true
+    })
 }
 
 /// The value as the field's reader would read it.

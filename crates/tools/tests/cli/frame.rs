@@ -79,6 +79,19 @@ fn messages_are_plain_where_nobody_watches() {
     assert!(!text.contains('\x1b'), "{text:?}");
 }
 
+/// On a terminal (of util-linux's `script`) the level has a colour, unless `NO_COLOR` forbids it.
+#[test]
+fn levels_are_coloured_on_a_terminal_only() {
+    let line = format!("{} insmod --kernel /nonexistent x", env!("CARGO_BIN_EXE_modutils"));
+    let run = |no_color: &str| {
+        let mut command = Command::new("script");
+        command.args(["-qec", &line, "/dev/null"]).env("NO_COLOR", no_color).env("TERM", "xterm");
+        Outcome::of(&mut command).stdout
+    };
+    assert!(run("").contains("insmod: \x1b[1;31mERROR\x1b[0m: no kernel answers"), "{:?}", run(""));
+    assert!(run("1").contains("insmod: ERROR: no kernel answers"), "{:?}", run("1"));
+}
+
 /// A kernel starts modprobe with descriptors 0 to 2 closed: what the program opens must not become its standard error.
 #[test]
 fn closed_standard_descriptors_stay_harmless() {

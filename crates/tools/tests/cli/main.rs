@@ -1,5 +1,6 @@
 //! The tools at their door: arguments in, output and exit status out, with a real kernel in the test's own process.
 
+mod aout;
 mod bad_input;
 mod frame;
 mod insmod;
