@@ -2,16 +2,19 @@
 #![deny(unsafe_code)]
 
 pub mod act;
+pub mod closure;
 pub mod config;
 pub mod depmod;
 pub mod error;
 pub mod explain;
 pub mod file;
 pub mod glob;
+pub mod graph;
 pub mod hosted;
 pub mod index;
 pub mod info;
 pub mod kernel;
+pub mod lint;
 pub mod linux;
 pub mod lookup;
 pub mod modpost;

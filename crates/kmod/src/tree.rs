@@ -120,6 +120,20 @@ impl Tree {
         Ok(trie.search(module)?.is_some())
     }
 
+    /// The names of all modules that are built in.
+    ///
+    /// # Errors
+    /// Those of a damaged index.
+    pub fn builtin_names(&self) -> Result<Vec<String>> {
+        // Opens the index; the answer does not matter.
+        self.is_builtin("")?;
+        let mut names = Vec::new();
+        if let Some(trie) = self.builtin.get() {
+            trie.each(&mut |name, _| names.push(name.to_owned()))?;
+        }
+        Ok(names)
+    }
+
     /// What `modules.builtin.modinfo` says, module by module; empty if it is not there.
     #[must_use]
     pub fn builtin_infos(&self) -> Vec<builtin::BuiltinInfo> {

@@ -56,9 +56,12 @@ fn told(errno: i32, log: &[&str], parameters: &str, module: &ModuleFacts, kernel
 fn files_that_are_no_modules_of_this_machine() {
     let cut = ModuleFacts { machine: None, size: 40, ..module() };
     let text = told(libc::ENOEXEC, &["Invalid ELF header len 40"], "", &cut, &kernel());
-    assert_eq!(text, "the file is not an ELF object, or was cut off at 40 bytes\n\
+    assert_eq!(
+        text,
+        "the file is not an ELF object, or was cut off at 40 bytes\n\
                       the module was made for another kernel: it lacks `preempt` (module `6.1.0 SMP mod_unload modversions`, \
-                      kernel `6.1.0 SMP preempt mod_unload modversions`)\nkernel: Invalid ELF header len 40");
+                      kernel `6.1.0 SMP preempt mod_unload modversions`)\nkernel: Invalid ELF header len 40"
+    );
     let other = ModuleFacts { machine: Some(ARM), vermagic: kernel().vermagic, ..module() };
     let text = told(libc::ENOEXEC, &[], "", &other, &kernel());
     assert_eq!(text, "the module was made for ARM (32-bit, little endian), the kernel runs on x86-64 (64-bit, little endian)");
@@ -70,8 +73,11 @@ fn files_that_are_no_modules_of_this_machine() {
 fn another_kernels_module() {
     let log = ["vfat: version magic '6.1.0 SMP mod_unload modversions ' should be '6.1.0 SMP preempt mod_unload modversions '"];
     let text = told(libc::ENOEXEC, &log, "", &module(), &KernelFacts { vermagic: None, ..kernel() });
-    assert_eq!(text, "the module was made for another kernel: it lacks `preempt` (module `6.1.0 SMP mod_unload modversions`, \
-                      kernel `6.1.0 SMP preempt mod_unload modversions`)");
+    assert_eq!(
+        text,
+        "the module was made for another kernel: it lacks `preempt` (module `6.1.0 SMP mod_unload modversions`, \
+                      kernel `6.1.0 SMP preempt mod_unload modversions`)"
+    );
     let gone = KernelFacts { tree: Some(false), ..kernel() };
     assert!(told(libc::ENOEXEC, &log, "", &module(), &gone).ends_with("reboot into the new kernel"));
 }
@@ -86,9 +92,10 @@ fn symbols() {
     assert_eq!(text, "unknown symbol `nothing`: no module of the tree provides it");
     let log = ["vfat: disagrees about version of symbol fat_scan", "vfat: Unknown symbol fat_scan (err -22)"];
     let text = told(libc::EINVAL, &log, "", &module(), &kernel());
-    assert!(text.starts_with(
-        "the module was compiled against another version of `fat_scan`: it wants 0xdeadbeef, fat provides 0x12345678"
-    ), "{text}");
+    assert!(
+        text.starts_with("the module was compiled against another version of `fat_scan`: it wants 0xdeadbeef, fat provides 0x12345678"),
+        "{text}"
+    );
     let log = ["hello: disagrees about version of symbol module_layout"];
     let text = told(libc::ENOEXEC, &log, "", &ModuleFacts { vermagic: None, ..module() }, &kernel());
     assert!(text.starts_with("the module was compiled against another version of `module_layout`"), "{text}");
@@ -108,17 +115,42 @@ fn signatures() {
     let enforced = KernelFacts { signatures_enforced: Some(true), ..kernel() };
     let locked = KernelFacts { lockdown: Some("integrity".to_owned()), ..kernel() };
     for (errno, log, module, kernel, expected) in [
-        (libc::EKEYREJECTED, "Loading of unsigned module is rejected", &unsigned, &enforced,
-         "the module is not signed, and module.sig_enforce insists on signatures"),
-        (libc::EKEYREJECTED, "Loading of module with unavailable key is rejected", &module(), &enforced,
-         "the module is signed with a key that the kernel does not have, and module.sig_enforce insists on signatures"),
-        (libc::EKEYREJECTED, "", &module(), &kernel(),
-         "the module was changed after it was signed, or its key is not accepted; \
-          the kernel takes unsigned modules, but none with a broken signature"),
-        (libc::EBADMSG, "", &module(), &kernel(),
-         "the signature of the module cannot be read; the kernel takes unsigned modules, but none with a broken signature"),
-        (libc::EPERM, "Lockdown: insmod: unsigned module loading is restricted; see man kernel_lockdown.7", &unsigned, &locked,
-         "the module is not signed, and lockdown (integrity) insists on signatures"),
+        (
+            libc::EKEYREJECTED,
+            "Loading of unsigned module is rejected",
+            &unsigned,
+            &enforced,
+            "the module is not signed, and module.sig_enforce insists on signatures",
+        ),
+        (
+            libc::EKEYREJECTED,
+            "Loading of module with unavailable key is rejected",
+            &module(),
+            &enforced,
+            "the module is signed with a key that the kernel does not have, and module.sig_enforce insists on signatures",
+        ),
+        (
+            libc::EKEYREJECTED,
+            "",
+            &module(),
+            &kernel(),
+            "the module was changed after it was signed, or its key is not accepted; \
+          the kernel takes unsigned modules, but none with a broken signature",
+        ),
+        (
+            libc::EBADMSG,
+            "",
+            &module(),
+            &kernel(),
+            "the signature of the module cannot be read; the kernel takes unsigned modules, but none with a broken signature",
+        ),
+        (
+            libc::EPERM,
+            "Lockdown: insmod: unsigned module loading is restricted; see man kernel_lockdown.7",
+            &unsigned,
+            &locked,
+            "the module is not signed, and lockdown (integrity) insists on signatures",
+        ),
     ] {
         let log: Vec<&str> = [log].into_iter().filter(|l| !l.is_empty()).collect();
         let text = told(errno, &log, "", module, kernel);

@@ -2,7 +2,7 @@
 //! `row_NN` is the row of docs/classic.md.
 
 use std::io::{Cursor, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fatfs::{FatType, FileSystem, FormatVolumeOptions, FsOptions};
@@ -30,7 +30,7 @@ fn image(world: &World) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn insmod(world: &World, object: &PathBuf, parameters: &[&str]) -> Outcome {
+fn insmod(world: &World, object: &Path, parameters: &[&str]) -> Outcome {
     world.run("insmod", &[&[&*object.to_string_lossy()], parameters].concat())
 }
 

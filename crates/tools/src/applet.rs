@@ -12,6 +12,8 @@ pub struct Applet {
     pub definition: fn() -> Command,
     /// Runs it with parsed arguments.
     pub run: fn(&ArgMatches, &mut Console) -> Outcome,
+    /// An environment variable whose words are put before the arguments.
+    pub options_variable: Option<&'static str>,
 }
 
 /// What a command's options do once they are parsed.
@@ -22,7 +24,7 @@ pub(crate) trait Run: CommandFactory + FromArgMatches {
 
 /// The table entry of a command whose definition is a type.
 const fn of<R: Run>(name: &'static str) -> Applet {
-    Applet { name, definition: R::command, run: run_parsed::<R> }
+    Applet { name, definition: R::command, run: run_parsed::<R>, options_variable: None }
 }
 
 /// From matches to the typed options, and on.
@@ -39,7 +41,7 @@ fn run_parsed<R: Run>(matches: &ArgMatches, console: &mut Console) -> Outcome {
 /// All commands, in the order of the help text.
 pub const APPLETS: &[Applet] = &[
     of::<crate::insmod::Insmod>("insmod"),
-    of::<crate::modprobe::Modprobe>("modprobe"),
+    Applet { options_variable: Some("MODPROBE_OPTIONS"), ..of::<crate::modprobe::Modprobe>("modprobe") },
     of::<crate::depmod::Depmod>("depmod"),
     of::<crate::modinfo::Modinfo>("modinfo"),
     of::<crate::static_nodes::StaticNodes>("static-nodes"),

@@ -18,7 +18,7 @@ const SYNONYMS: [(&str, &str); 1] = [("list", "lsmod")];
 /// Runs the program with its arguments, the name that it was called by first. Answers the exit status: 0 or 1.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
-    let called = arguments.first().map(|name| file_name(name)).unwrap_or_default();
+    let called = arguments.first().map(file_name).unwrap_or_default();
     if let Some(applet) = find(&called) {
         return start(applet, arguments);
     }
@@ -42,8 +42,26 @@ fn find(name: &str) -> Option<&'static Applet> {
     APPLETS.iter().find(|applet| applet.name == name)
 }
 
+/// The words of a variable with options: parted by blanks, except within single or double quotes, which are dropped.
+fn words(text: &str) -> Vec<OsString> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for character in text.chars() {
+        match (character, quote) {
+            ('"' | '\'', None) => quote = Some(character),
+            (_, Some(open)) if open == character => quote = None,
+            (' ' | '\t', None) => words.push(String::new()),
+            _ => words.iter_mut().rev().take(1).for_each(|word| word.push(character)),
+        }
+    }
+    words.into_iter().filter(|word| !word.is_empty()).map(OsString::from).collect()
+}
+
 /// Parses the arguments of a command and runs it.
-fn start(applet: &'static Applet, arguments: Vec<OsString>) -> u8 {
+fn start(applet: &'static Applet, mut arguments: Vec<OsString>) -> u8 {
+    let options = applet.options_variable.and_then(std::env::var_os).unwrap_or_default();
+    let behind_name = arguments.len().min(1);
+    arguments.splice(behind_name..behind_name, words(&options.to_string_lossy()));
     let mut console = Console::new(applet.name);
     match parse((applet.definition)(), arguments, &mut console) {
         Ok(matches) => u8::from((applet.run)(&matches, &mut console).is_err()),

@@ -14,11 +14,7 @@ use crate::{linux, name};
 /// What can be read of a module's file. What cannot is left out: the file may be the very thing that is wrong.
 #[must_use]
 pub fn of_module(path: &Path) -> ModuleFacts {
-    let mut facts = ModuleFacts {
-        name: name::from_file(path),
-        size: fs::metadata(path).map_or(0, |m| m.len()),
-        ..ModuleFacts::default()
-    };
+    let mut facts = ModuleFacts { name: name::from_file(path), size: fs::metadata(path).map_or(0, |m| m.len()), ..ModuleFacts::default() };
     let Ok(file) = ModuleFile::open(path) else { return facts };
     let modinfo: Modinfo = file.modinfo().unwrap_or_default();
     facts.vermagic = modinfo.value("vermagic").map(|v| v.into_owned());

@@ -161,13 +161,7 @@ fn format(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts, rea
     }
 }
 
-fn symbols(
-    refusal: &Refusal<'_>,
-    module: &ModuleFacts,
-    kernel: &KernelFacts,
-    providers: &dyn Providers,
-    reasons: &mut Vec<Reason>,
-) {
+fn symbols(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts, providers: &dyn Providers, reasons: &mut Vec<Reason>) {
     let logged = refusal.log.iter().filter_map(|l| word_after(l, "Unknown symbol "));
     let mut missing: Vec<String> = logged.map(str::to_owned).collect();
     if missing.is_empty()

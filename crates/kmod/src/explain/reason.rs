@@ -206,12 +206,21 @@ impl fmt::Display for Reason {
                 machine(f, *wanted)
             }
             Self::Vermagic { found, wanted } => {
-                write!(f, "the module was made for another kernel: {} (module `{}`, kernel `{}`)", difference(found, wanted), found.trim(), wanted.trim())
+                write!(
+                    f,
+                    "the module was made for another kernel: {} (module `{}`, kernel `{}`)",
+                    difference(found, wanted),
+                    found.trim(),
+                    wanted.trim()
+                )
             }
             Self::SymbolVersion { symbol, wanted, provided, provider } => {
                 let provider = provider.as_deref().unwrap_or("the kernel");
                 let (wanted, provided) = (crc(*wanted), crc(*provided));
-                write!(f, "the module was compiled against another version of `{symbol}`: it wants {wanted}, {provider} provides {provided}")
+                write!(
+                    f,
+                    "the module was compiled against another version of `{symbol}`: it wants {wanted}, {provider} provides {provided}"
+                )
             }
             Self::UnknownSymbol { symbol, providers } if providers.is_empty() => {
                 write!(f, "unknown symbol `{symbol}`: no module of the tree provides it")

@@ -2,10 +2,14 @@
 
 use kmod::Error;
 use kmod::act::{self, Conditions, Event, Failure, OnFailure};
+use kmod::explain::{Reason, Refusal, explain, facts};
 use kmod::kernel::{Force, Kernel, Lifetime};
+use kmod::linux::log::LogMark;
 use kmod::lookup::{Match, Via, find};
 use kmod::name;
 use kmod::plan::{self, Action, Commands, InsertRequest, Plan, Why};
+use kmod::tree::Tree;
+use uapi::Errno;
 
 use super::Modprobe;
 use super::session::Session;
@@ -20,7 +24,7 @@ pub(super) fn load<K: Kernel>(options: &Modprobe, session: &Session, kernel: &mu
         let done = plans(options, session, word, &parameters, console).and_then(|plans| {
             let mut each = Ok(());
             for (target, plan) in plans {
-                each = run(options, &target, &plan, kernel, console).and(each);
+                each = run(options, session, &target, &plan, kernel, console).and(each);
             }
             each
         });
@@ -79,7 +83,7 @@ pub(super) fn targets(options: &Modprobe, session: &Session, word: &str, console
     })
 }
 
-fn run<K: Kernel>(options: &Modprobe, target: &Match, plan: &Plan, kernel: &mut K, console: &mut Console) -> Outcome {
+fn run<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, plan: &Plan, kernel: &mut K, console: &mut Console) -> Outcome {
     for left in &plan.left_out {
         console.info(format_args!("{} is left out: {} ({})", left.module, left.rule, left.place));
     }
@@ -95,6 +99,7 @@ fn run<K: Kernel>(options: &Modprobe, target: &Match, plan: &Plan, kernel: &mut 
     };
     let mut lines = Vec::new();
     let mut warnings = Vec::new();
+    let log = (!hosted).then(LogMark::now);
     let done = act::load(kernel, plan, &conditions, &mut |event| match event {
         Event::Step(step) => lines.extend(step.line()),
         Event::Warning(text) => warnings.push(text),
@@ -103,7 +108,38 @@ fn run<K: Kernel>(options: &Modprobe, target: &Match, plan: &Plan, kernel: &mut 
         console.print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
     }
     warnings.iter().for_each(|text| console.warning(text));
-    done.map_err(|failure| report::<K>(target, failure, console))
+    done.map_err(|failure| {
+        let reasons = log.map(|log| reasons::<K>(&session.tree, &failure, &log.lines())).unwrap_or_default();
+        report::<K>(target, failure, if hosted { Told::InFull } else { Told::ByNumber }, console);
+        reasons.iter().for_each(|reason| console.error(format_args!("{}: {reason}", target.module)));
+        Failed
+    })
+}
+
+/// Why Linux refused a step.
+fn reasons<K: Kernel>(tree: &Tree, failure: &Failure<K::Error>, log: &[String]) -> Vec<Reason> {
+    let Failure::Kernel { step, error } = failure else { return Vec::new() };
+    let (Action::Insert { path }, Some(errno)) = (&step.action, K::errno(error)) else { return Vec::new() };
+    let refusal = Refusal { errno: errno.number(), parameters: &step.options, log };
+    explain(&refusal, &facts::of_module(path), &facts::of_kernel(Some(tree)), tree)
+}
+
+/// How much the error of a kernel says by itself.
+#[derive(Clone, Copy)]
+enum Told {
+    /// Everything: a hosted kernel's.
+    InFull,
+    /// A number, which has a text in kmod's words: Linux's. Reasons follow.
+    ByNumber,
+}
+
+/// The words that kmod has for an error number.
+fn words_for(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EEXIST => "Module already in kernel",
+        Errno::ENOENT => "Unknown symbol in module, or unknown parameter (see dmesg)",
+        other => other.message(),
+    }
 }
 
 /// With `-v`, prints the steps that would be done with what is loaded now.
@@ -118,7 +154,7 @@ fn dry_run<K: Kernel>(options: &Modprobe, plan: &Plan, kernel: &mut K, console: 
     console.print(&lines)
 }
 
-fn report<K: Kernel>(target: &Match, failure: Failure<K::Error>, console: &mut Console) -> Failed {
+fn report<K: Kernel>(target: &Match, failure: Failure<K::Error>, told: Told, console: &mut Console) {
     let module = &target.module;
     match failure {
         Failure::Own(Error::AlreadyLoaded { .. }) => console.error(format_args!("could not insert '{module}': Module already in kernel")),
@@ -131,8 +167,11 @@ fn report<K: Kernel>(target: &Match, failure: Failure<K::Error>, console: &mut C
                 Why::Asked { .. } => String::new(),
                 why => format!(" ({why})"),
             };
-            console.error(format_args!("could not insert '{}'{because}: {error}", step.module));
+            let start = format!("could not insert '{}'{because}", step.module);
+            match (told, K::errno(&error)) {
+                (Told::ByNumber, Some(errno)) => console.error(format_args!("{start}: {}", words_for(errno))),
+                _ => console.error(format_args!("{start}: {error}")),
+            }
         }
     }
-    Failed
 }

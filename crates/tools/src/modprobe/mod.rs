@@ -1,6 +1,7 @@
 //! modprobe: loads and unloads modules with everything that they need.
 
 mod load;
+mod report;
 mod session;
 mod show;
 mod unload;
@@ -25,7 +26,9 @@ Examples:
   modprobe -r vfat              # unload it, and what nothing uses then
   modprobe -D vfat              # which files would be loaded, in which order
   modprobe -R fs-vfat           # which modules an alias stands for
-  modprobe -c                   # the configuration";
+  modprobe -c                   # the configuration
+  modprobe --lint               # which of its lines have no effect
+  modprobe --graph=tree btrfs   # what btrfs needs";
 
 /// Load or unload a module together with what it needs
 #[derive(Parser)]
@@ -84,10 +87,19 @@ pub(crate) struct Modprobe {
     /// Print the symbols that a module file exports, with their checksums
     #[arg(long)]
     show_exports: bool,
+    /// Say of each line of the configuration whether it has an effect on this tree; status 1 if one has none
+    #[arg(long)]
+    lint: bool,
+    /// Print everything that an initramfs needs for the modules: files, firmware, softdeps and weakdeps
+    #[arg(long)]
+    show_closure: bool,
+    /// Draw what the modules need, or without words what is loaded
+    #[arg(long, value_name = "FORM")]
+    graph: Option<report::GraphForm>,
     /// Do nothing; with -v print what would be done
     #[arg(short = 'n', long, visible_alias = "show")]
     dry_run: bool,
-    /// Print JSON (with -D, -R and -c)
+    /// Print JSON (with -D, -R, -c, --lint and --show-closure)
     #[arg(long)]
     json: bool,
     /// Configuration file or directory, instead of the standard ones (may be repeated)
@@ -123,7 +135,7 @@ impl Run for Modprobe {
         } else if self.verbose {
             console.set_verbosity(Verbosity::Verbose);
         }
-        if self.words.is_empty() && !self.show_config {
+        if self.words.is_empty() && !self.show_config && !self.lint && self.graph.is_none() {
             console.error("missing parameters. See -h.");
             return Err(Failed);
         }
@@ -146,7 +158,13 @@ impl Modprobe {
             return show::symbols(self, console);
         }
         let session = Session::open(self, kernel, console)?;
-        if self.show_config {
+        if let Some(form) = self.graph {
+            report::graph(self, form, &session, kernel, console)
+        } else if self.lint {
+            report::lint_configuration(self, &session, console)
+        } else if self.show_closure {
+            report::show_closure(self, &session, console)
+        } else if self.show_config {
             show::config(self, &session, console)
         } else if self.show_alias {
             show::aliases(self, &session, console)

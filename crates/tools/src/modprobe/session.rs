@@ -41,7 +41,8 @@ impl Session {
             console.fatal(error);
             Failed
         })?;
-        for bad in &config.bad {
+        // `--lint` lists them among its other remarks.
+        for bad in config.bad.iter().filter(|_| !options.lint) {
             match bad.fault {
                 LineFault::Deprecated => {
                     console.error(format_args!("{}: command {} is deprecated and not parsed anymore", bad.place, bad.word))

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use crate::world::{HELLO, RELEASE, World};
+use crate::world::{HELLO, Outcome, RELEASE, World};
 
 /// A lower module with an export, an upper one that needs it and goes by an alias, and a third that nobody needs.
-fn stacked() -> World {
+pub(crate) fn stacked() -> World {
     let world = World::new();
     let fs_dir = world.path(&format!("lib/modules/{RELEASE}/fs"));
     fs::create_dir_all(&fs_dir).unwrap();
@@ -18,7 +18,7 @@ fn stacked() -> World {
     let broken =
         "extern long lower_answer(void);\nint init_module(void) { return lower_answer() ? -5 : 0; }\nvoid cleanup_module(void) {}\n";
     for (name, source) in [("lower", lower.as_str()), ("upper", upper), ("third", HELLO), ("broken", broken)] {
-        let object = world.compile(name, &format!("MODINFO(\"kernel_version={RELEASE}\");\n{source}"));
+        let object = world.compile(name, source);
         fs::rename(&object, fs_dir.join(object.file_name().unwrap())).unwrap();
     }
     // The order and the lists of built-in modules are the kernel build's; a tree made by hand has none of them.
@@ -27,11 +27,11 @@ fn stacked() -> World {
     world
 }
 
-fn index(world: &World, name: &str) -> String {
+pub(crate) fn index(world: &World, name: &str) -> String {
     fs::read_to_string(world.path(&format!("lib/modules/{RELEASE}/{name}"))).unwrap()
 }
 
-fn configure(world: &World, text: &str) {
+pub(crate) fn configure(world: &World, text: &str) {
     fs::write(world.path("etc/modprobe.d/test.conf"), text).unwrap();
 }
 
@@ -135,6 +135,14 @@ fn a_blacklist_stops_aliases_only() {
     assert_eq!(world.loaded(), Vec::<String>::new());
     world.run("modprobe upper").ok();
     assert_eq!(world.loaded().len(), 3);
+}
+
+#[test]
+fn options_also_come_from_the_environment() {
+    let world = stacked();
+    let done = Outcome::of(world.command("modprobe").env("MODPROBE_OPTIONS", "-n '-v'").arg("third"));
+    assert!(done.ok().starts_with("insmod "));
+    assert_eq!(world.loaded(), Vec::<String>::new());
 }
 
 #[test]
