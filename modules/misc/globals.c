@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * globals: a module as they were before there was EXPORT_SYMBOL. Without a list
- * of exports all global symbols are exported (insmod -x: none are).
+ * of exports all visible global symbols are exported (insmod -x: none are).
  */
 #include "module.h"
+
+/* Whatever -fvisibility says: what is hidden is not global to the loader. */
+#pragma GCC visibility push(default)
 
 int globals_value = 42;
 int globals_shared[16]; /* with -fcommon a common symbol */
@@ -15,6 +18,8 @@ int globals_add(int more)
 	globals_value += more;
 	return globals_value;
 }
+
+#pragma GCC visibility pop
 
 /* Not exported: static. */
 static int hidden_value = 1;

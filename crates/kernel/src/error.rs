@@ -65,6 +65,24 @@ impl std::fmt::Display for Step {
     }
 }
 
+/// An entry point of a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routine {
+    /// `init_module`.
+    Init,
+    /// `cleanup_module`.
+    Cleanup,
+}
+
+impl std::fmt::Display for Routine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Init => "init_module",
+            Self::Cleanup => "cleanup_module",
+        })
+    }
+}
+
 /// What is wrong with a table of symbols and references.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TableError {
@@ -160,8 +178,8 @@ pub enum Error {
     Routine {
         /// The module.
         module: ModuleName,
-        /// Which one: `init_module` or `cleanup_module`.
-        routine: &'static str,
+        /// Which one.
+        routine: Routine,
         /// Its address.
         address: u64,
         /// Where the code of the module lies.

@@ -162,3 +162,40 @@ impl Registration {
         self.object = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{__jit_debug_descriptor, CodeEntry, Shown};
+
+    /// The objects in the list, as a debugger walks it, each with a look at the way back.
+    fn listed() -> Vec<u8> {
+        let descriptor = &raw const __jit_debug_descriptor;
+        // SAFETY: no other test of this program changes the list.
+        let mut entry: *const CodeEntry = unsafe { (*descriptor).first };
+        let (mut found, mut before) = (Vec::new(), std::ptr::null());
+        while !entry.is_null() {
+            // SAFETY: entries in the list are alive.
+            let this = unsafe { &*entry };
+            assert_eq!(this.previous.cast_const(), before);
+            assert_eq!(this.size, 3);
+            // SAFETY: the object of an entry has `size` bytes.
+            found.push(unsafe { *this.object });
+            (before, entry) = (entry, this.next.cast_const());
+        }
+        found
+    }
+
+    #[test]
+    fn objects_enter_in_front_and_leave_from_anywhere() {
+        let mut shown: Vec<Shown> = (0..4).map(|number| Shown::new(vec![number; 3])).collect();
+        assert_eq!(listed(), [3, 2, 1, 0]);
+        shown.remove(1);
+        assert_eq!(listed(), [3, 2, 0]);
+        shown.pop();
+        assert_eq!(listed(), [2, 0]);
+        shown.remove(0);
+        assert_eq!(listed(), [2]);
+        shown.clear();
+        assert!(listed().is_empty());
+    }
+}

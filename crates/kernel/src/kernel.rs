@@ -145,9 +145,14 @@ impl Kernel {
             release: self.inner.config.release.clone(),
             machine: std::env::consts::ARCH.to_owned(),
             pid: std::process::id(),
-            debugger: self.inner.config.gdb == Gdb::Register,
+            debugger: self.wants_debug_objects(),
             taint: self.taint(),
         }
+    }
+
+    /// Whether somebody reads the debug objects of modules: gdb, or the writer of perf's map.
+    pub(crate) fn wants_debug_objects(&self) -> bool {
+        self.inner.config.gdb == Gdb::Register || self.inner.config.perf_map == crate::PerfMap::Write
     }
 
     /// The module whose memory holds an address.

@@ -61,6 +61,11 @@
 //! * a loop without end is not noticed;
 //! * only calls through [`Kernel::call`] and the entry points are guarded, not threads that a module makes.
 //!
+//! What becomes of the module depends on what it was doing. One that trapped in `init_module` holds no references any more, and
+//! its entry can be deleted (nothing of it runs for that). One that trapped later keeps its entry: `delete_module` answers
+//! `EBUSY` for the life of the process. Modules that use it can still be removed, as far as their own code gets. In both cases the
+//! pages stay mapped, because anything may still point to them.
+//!
 //! After a fault the kernel is tainted `D`, and the program should be restarted when it can be. Code that is not trusted
 //! belongs in a process of its own.
 #![deny(unsafe_code)]
@@ -90,12 +95,13 @@ mod perf;
 mod proc;
 mod queue;
 mod run;
+mod seal;
 mod server;
 mod syscall;
 
 pub use builder::KernelBuilder;
 pub use channel::KerneldReply;
-pub use error::{Error, Step, TableError};
+pub use error::{Error, Routine, Step, TableError};
 pub use fault::{Fault, Registers, Trap};
 pub use interrupt::InterruptContext;
 pub use kernel::{Fate, Kernel, Unloaded};

@@ -109,10 +109,7 @@ impl Kernel {
         let symbols = linked.exports.iter().map(|export| KernelSym { value: export.addr.0, name: export.name.to_string() }).collect();
         let references = linked.references.iter().map(|reference| reference.value).collect();
         let frames = linked.image.layout().eh_frame();
-        let debug_object = match self.inner.config.gdb {
-            crate::Gdb::Register => linked.image.layout().debug_object(Addr(base)).unwrap_or_default(),
-            crate::Gdb::Off => Vec::new(),
-        };
+        let debug_object = self.wants_debug_objects().then(|| linked.image.layout().debug_object(Addr(base)));
         InitModule {
             name: how.name.to_owned(),
             routines: Routines { init: linked.init.0, cleanup: linked.cleanup.0 },
@@ -120,7 +117,7 @@ impl Kernel {
             table: Some(SymbolTable { symbols, references }),
             // The linker guarantees four zero bytes behind the records: the terminator.
             eh_frame: (!frames.is_empty()).then(|| (frames.start, frames.end.saturating_sub(frames.start).saturating_add(4))),
-            debug_object,
+            debug_object: debug_object.flatten().unwrap_or_default(),
         }
     }
 }

@@ -12,12 +12,13 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::SealFlags;
 use rustix::mm::{MapFlags, ProtFlags};
 use uapi::{Arena, MemoryLayout, ModuleName, PAGE_SIZE, Part, PartRange};
 
 use crate::arena::{self, Ranges};
 use crate::error::{Error, Step};
+use crate::seal::{add_seals, check_size, copy_contents, freeze, new_memory, reopen};
 
 /// Sizes of the reservation near the host, the largest that fits first.
 const NEAR_SIZES: [u64; 4] = [512 << 20, 256 << 20, 128 << 20, 64 << 20];
@@ -32,13 +33,19 @@ struct Space {
     ranges: Mutex<Ranges>,
 }
 
-/// The reservations, in the order of [`Arena`].
-static SPACES: [OnceLock<Space>; 2] = [OnceLock::new(), OnceLock::new()];
+/// The reservation near the host.
+static NEAR: OnceLock<Space> = OnceLock::new();
+
+/// The reservation below 4 GiB.
+static LOW: OnceLock<Space> = OnceLock::new();
 
 /// The reservation of an arena; made at first need.
 fn space(arena: Arena) -> Result<&'static Space, Error> {
     static MAKING: Mutex<()> = Mutex::new(());
-    let place = &SPACES[arena as usize];
+    let place = match arena {
+        Arena::Near => &NEAR,
+        Arena::Low => &LOW,
+    };
     let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(space) = place.get() {
         return Ok(space);
@@ -315,82 +322,6 @@ impl Image {
     }
 }
 
-/// Fresh shared memory of `size` bytes that can be sealed and cannot grow.
-fn new_memory(name: &ModuleName, size: u64) -> Result<OwnedFd, Error> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let title = format!("module-{name}");
-    // Linux before 6.3 does not know NOEXEC_SEAL (which forbids execve(2) only, not executable maps).
-    let memory = rustix::fs::memfd_create(&title, flags | MemfdFlags::NOEXEC_SEAL).or_else(|_| rustix::fs::memfd_create(&title, flags));
-    let memory = memory.map_err(Error::system(Step::CreateMemory))?;
-    rustix::fs::ftruncate(&memory, size).map_err(Error::system(Step::SizeMemory))?;
-    add_seals(&memory, SealFlags::GROW)?;
-    Ok(memory)
-}
-
-/// Zeroes what lies behind the parts in their last pages, and seals the memory against writing. Fails with
-/// [`Error::StillMapped`] where somebody could still write it.
-fn freeze(shared: &OwnedFd, layout: &MemoryLayout, name: &ModuleName) -> Result<(), Error> {
-    check_size(shared, layout.size())?;
-    for part in layout.parts {
-        let end = part.offset.saturating_add(part.size);
-        let rest = end.next_multiple_of(PAGE_SIZE).saturating_sub(end);
-        let zeroes = [0; PAGE_SIZE as usize];
-        let zeroes = zeroes.get(..usize::try_from(rest).unwrap_or(0)).unwrap_or_default();
-        if !zeroes.is_empty() {
-            rustix::io::pwrite(shared, zeroes, end).map_err(Error::system(Step::Copy))?;
-        }
-    }
-    match rustix::fs::fcntl_add_seals(shared, SealFlags::WRITE) {
-        Ok(()) => Ok(()),
-        Err(rustix::io::Errno::BUSY) => Err(Error::StillMapped { module: name.clone() }),
-        Err(error) => Err(Error::system(Step::Seal)(error)),
-    }
-}
-
-/// Adds seals.
-fn add_seals(memory: impl AsFd, seals: SealFlags) -> Result<(), Error> {
-    rustix::fs::fcntl_add_seals(memory, seals).map_err(Error::system(Step::Seal))
-}
-
-/// The size must be what it was when the memory was made: a peer with the descriptor could have cut it.
-fn check_size(memory: impl AsFd, expected: u64) -> Result<(), Error> {
-    let found = rustix::fs::fstat(memory).map_err(Error::system(Step::SizeMemory))?.st_size;
-    match u64::try_from(found) {
-        Ok(found) if found == expected => Ok(()),
-        found => Err(Error::Resized { expected, found: found.unwrap_or(0) }),
-    }
-}
-
-/// A second, read-only descriptor: what is mapped from it can never be made writable (`mprotect(2)`: EACCES).
-fn reopen(memory: impl AsFd) -> Result<OwnedFd, Error> {
-    use std::os::fd::AsRawFd;
-    let path = format!("/proc/self/fd/{}", memory.as_fd().as_raw_fd());
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(Error::system(Step::Reopen))
-}
-
-/// Reads the part `part` of `shared` into zeroed `bytes`, data only, no holes.
-fn copy_contents(shared: &File, part: PartRange, bytes: &mut [u8]) -> Result<(), Error> {
-    let end = part.offset.saturating_add(part.size);
-    let mut at = part.offset;
-    while at < end {
-        let data = match rustix::fs::seek(shared, rustix::fs::SeekFrom::Data(at)) {
-            Ok(data) => data,
-            Err(rustix::io::Errno::NXIO) => break,
-            Err(error) => return Err(Error::system(Step::Copy)(error)),
-        };
-        if data >= end {
-            break;
-        }
-        let hole = rustix::fs::seek(shared, rustix::fs::SeekFrom::Hole(data)).map_err(Error::system(Step::Copy))?.min(end);
-        let place = |offset: u64| usize::try_from(offset.saturating_sub(part.offset)).unwrap_or(usize::MAX);
-        if let Some(target) = bytes.get_mut(place(data)..place(hole)) {
-            shared.read_exact_at(target, data).map_err(|error| Error::System { step: Step::Copy, error })?;
-        }
-        at = hole;
-    }
-    Ok(())
-}
-
 /// Makes every core of this process see new code at addresses where old code ran (Intel SDM volume 3, 9.1.3; `membarrier(2)`).
 fn sync_cores() {
     use rustix::thread::{MembarrierCommand, membarrier};
@@ -405,5 +336,5 @@ fn sync_cores() {
 
 /// Does an address lie in a reservation for modules? May be asked in a signal handler.
 pub(crate) fn is_module_address(address: u64) -> bool {
-    SPACES.iter().any(|space| space.get().is_some_and(|space| space.span.contains(&address)))
+    [&NEAR, &LOW].into_iter().filter_map(OnceLock::get).any(|space| space.span.contains(&address))
 }

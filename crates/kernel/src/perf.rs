@@ -4,28 +4,33 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use uapi::{KernelSym, Part};
+use uapi::{InitModule, KernelSym, Part};
 
 use crate::error::{Error, Step};
 use crate::module::Module;
 
 /// Appends the symbols of a module that is about to run: `start size name`, in hex.
-pub(crate) fn append(name: &str, module: Option<&Module>, symbols: &[KernelSym]) -> Result<(), Error> {
+///
+/// The names are those of all functions in the debug object, or of the exports where none came along.
+pub(crate) fn append(module: Option<&Module>, init: &InitModule, exports: &[KernelSym]) -> Result<(), Error> {
     let Some(module) = module else { return Ok(()) };
-    let text = lines(name, module, symbols);
+    let object = modlink::Object::parse(&init.debug_object).ok();
+    let functions = object.iter().flat_map(modlink::Object::placed_functions).map(|function| (function.addr.0, function.name));
+    let exports = exports.iter().map(|symbol| (symbol.value, symbol.name.as_str()));
+    let text = lines(&init.name, module, functions.chain(exports).collect());
     let path = format!("/tmp/perf-{}.map", std::process::id());
     let file = std::fs::OpenOptions::new().create(true).append(true).custom_flags(libc::O_NOFOLLOW).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Error::System { step: Step::PerfMap, error })
 }
 
 /// Each symbol reaches to the next one, the last to the end of the text.
-fn lines(name: &str, module: &Module, symbols: &[KernelSym]) -> String {
+fn lines(name: &str, module: &Module, mut starts: Vec<(u64, &str)>) -> String {
     let text = module.addresses(Part::Text);
-    let mut starts: Vec<(u64, &str)> = symbols.iter().map(|symbol| (symbol.value, symbol.name.as_str())).collect();
     starts.extend(module.routines.iter().flat_map(|each| [(each.init, "init_module"), (each.cleanup, "cleanup_module")]));
     starts.retain(|(start, _)| text.contains(start));
     starts.push((text.start, "text"));
-    starts.sort_unstable();
+    // Stable: of several names of one place the function's own comes first.
+    starts.sort_by_key(|(start, _)| *start);
     starts.dedup_by_key(|(start, _)| *start);
     let ends = starts.iter().skip(1).map(|(start, _)| *start).chain([text.end]);
     let mut lines = String::new();

@@ -70,7 +70,9 @@ fn a_thousand_cycles(world: &World) {
         }
     }
     let last = footprint();
-    assert_eq!(first[..2], last[..2], "mappings and descriptors");
+    // The allocator may have split one of its own mappings meanwhile; a leak would show hundreds.
+    assert!(last[0] <= first[0] + 8, "mappings: {} at first, {} at last", first[0], last[0]);
+    assert_eq!(first[1], last[1], "descriptors");
     assert!(last[2] < first[2] + 256, "resident pages: {} at first, {} at last", first[2], last[2]);
     assert!(world.names().is_empty() && world.kernel.proc(uapi::ProcFile::ModuleMaps).is_empty());
 }

@@ -124,7 +124,7 @@ mod tests {
         assert_eq!((printk.crc, printk.module_name()), (0x5c3b_5b3c, None));
         let fat = symvers.get("fat_read").unwrap();
         assert_eq!((fat.module_name(), fat.export.as_str()), (Some("fat"), "EXPORT_SYMBOL_GPL"));
-        assert_eq!(write(&[printk.clone()]), TEXT.lines().next().unwrap().to_owned() + "\n");
+        assert_eq!(write(std::slice::from_ref(printk)), TEXT.lines().next().unwrap().to_owned() + "\n");
         assert!(symvers.get("nothing").is_none());
     }
 

@@ -45,9 +45,9 @@ pub enum FileTable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The smallest value.
-    pub min: i128,
+    pub min: i64,
     /// The largest value.
-    pub max: i128,
+    pub max: u64,
 }
 
 /// What the author of an object can do about a reference that does not reach.

@@ -98,23 +98,22 @@ pub(crate) mod need {
     pub(crate) const DATA: u8 = 8;
     /// A look at the instruction.
     pub(crate) const LOOK: u8 = 16;
-    /// Nothing at all when the symbol is in the image.
-    pub(crate) const FREE_INSIDE: u8 = 128;
-    /// What stays with the symbol.
-    pub(crate) const MARKS: u8 = USED | SLOT | STUB | DATA;
+    /// What nothing can give.
+    pub(crate) const REFUSAL: u8 = 128;
+    /// What a symbol of the image has by being there: all but a slot.
+    pub(crate) const INSIDE: u8 = USED | STUB | DATA | LOOK;
 }
 
 impl Howto {
     const fn new(name: &'static str, formula: Formula, size: u8, fit: Fit) -> Self {
         let needs = match formula {
             Formula::Nothing => 0,
-            Formula::Absolute => need::USED | need::DATA | need::FREE_INSIDE,
-            Formula::FromTable | Formula::Size | Formula::Table => need::USED | need::DATA,
-            Formula::Relative => need::USED | need::LOOK | need::FREE_INSIDE,
-            Formula::Branch => need::USED | need::STUB | need::FREE_INSIDE,
+            Formula::Absolute | Formula::FromTable | Formula::Size | Formula::Table => need::USED | need::DATA,
+            Formula::Relative => need::USED | need::LOOK,
+            Formula::Branch => need::USED | need::STUB,
             Formula::SlotRelaxable => need::USED | need::DATA | need::SLOT,
             Formula::Slot | Formula::SlotInTable | Formula::SlotByInstruction => need::USED | need::DATA | need::SLOT,
-            Formula::ThreadLocal | Formula::Dynamic | Formula::Unknown => need::LOOK,
+            Formula::ThreadLocal | Formula::Dynamic | Formula::Unknown => need::REFUSAL,
         };
         let shortcut = match (formula, size, fit) {
             (Formula::Relative | Formula::Branch, 4, Fit::Signed) => Shortcut::Distance,
@@ -128,13 +127,16 @@ impl Howto {
     /// The ends of what the field holds.
     pub(crate) fn limits(&self) -> Limits {
         let bits = u32::from(self.size) * 8;
-        let (whole, half) = (1_i128 << bits, 1_i128 << (bits.max(1) - 1));
+        // The largest unsigned and the largest signed number of so many bits.
+        let whole = u64::MAX.checked_shr(u64::BITS.saturating_sub(bits)).unwrap_or(0);
+        let half = whole >> 1;
+        let least = -half.cast_signed() - 1;
         match self.fit {
-            Fit::Wrap => Limits { min: -whole, max: whole },
-            Fit::Signed => Limits { min: -half, max: half - 1 },
-            Fit::Unsigned => Limits { min: 0, max: whole - 1 },
-            Fit::Either => Limits { min: -half, max: whole - 1 },
-            Fit::Both => Limits { min: 0, max: half - 1 },
+            Fit::Wrap => Limits { min: i64::MIN, max: u64::MAX },
+            Fit::Signed => Limits { min: least, max: half },
+            Fit::Unsigned => Limits { min: 0, max: whole },
+            Fit::Either => Limits { min: least, max: whole },
+            Fit::Both => Limits { min: 0, max: half },
         }
     }
 
@@ -175,8 +177,11 @@ impl Howto {
     }
 
     fn holds(&self, value: i64) -> bool {
-        let limits = self.limits();
-        (limits.min..=limits.max).contains(&i128::from(value))
+        let Limits { min, max } = self.limits();
+        match u64::try_from(value) {
+            Ok(value) => value <= max,
+            Err(_) => value >= min,
+        }
     }
 }
 
@@ -203,7 +208,7 @@ fn put<const N: usize>(field: &mut [u8], bytes: Option<&[u8; N]>, fits: bool) ->
 pub(crate) type Table = [Howto; TYPES];
 
 /// One more than the largest number of a type, rounded up to a power of two so that a mask makes an index.
-const TYPES: usize = 64;
+pub(crate) const TYPES: usize = 64;
 
 /// All types of a machine in a format.
 pub(crate) fn table(machine: Machine, format: Format) -> &'static Table {

@@ -54,12 +54,12 @@ impl Layout<'_> {
     /// The run address of every symbol that the object defines, and 0 for every other one.
     fn own_values(&self, base: Addr) -> Vec<u64> {
         let runs: Vec<u64> = self.placement.all().map(|place| place.map_or(0, |place| base.offset(place.into()).0)).collect();
-        let run = |section: usize| runs.get(section).copied().unwrap_or(0);
+        let direct = runs.get(..usize::from(elf::SHN_LORESERVE)).unwrap_or(&runs);
         // Of undefined symbols and of those that are not loaded, the value does not count.
-        let value = |(number, sym): (u32, &crate::object::Sym)| match sym.st_shndx.get(LE) {
-            section if section.0 < elf::SHN_LORESERVE => run(section.0.into()).wrapping_add(sym.st_value.get(LE)),
-            _ => match self.object.place(number, sym) {
-                SymbolPlace::Section(section) => run(index(section)).wrapping_add(sym.st_value.get(LE)),
+        let value = |(number, sym): (u32, &crate::object::Sym)| match direct.get(usize::from(sym.st_shndx.get(LE).0)) {
+            Some(run) => run.wrapping_add(sym.st_value.get(LE)),
+            None => match self.object.place(number, sym) {
+                SymbolPlace::Section(section) => runs.get(index(section)).copied().unwrap_or(0).wrapping_add(sym.st_value.get(LE)),
                 SymbolPlace::Absolute => sym.st_value.get(LE),
                 SymbolPlace::Undefined | SymbolPlace::Common => 0,
             },

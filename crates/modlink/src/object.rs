@@ -90,6 +90,8 @@ pub struct Object<'a> {
     /// `SHT_SYMTAB_SHNDX`: the section of each symbol whose `st_shndx` is `SHN_XINDEX`.
     pub(crate) extended: &'a [U32<LE>],
     pub(crate) strings: Strings<'a>,
+    /// Whether every symbol is undefined, a number, or in a section whose index its record holds: none is common.
+    pub(crate) ordinary: bool,
     /// Of loaded sections only, in the order of their targets.
     pub(crate) relocations: Vec<Relocations<'a>>,
 }

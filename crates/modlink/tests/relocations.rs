@@ -108,7 +108,7 @@ fn check(field: &Field, value: i128, size: u32, fits: bool) {
         Err(Error::OutOfRange { site, symbol, value: refused, limits, .. }) => {
             assert!(!fits, "type {}: {value:#x} was refused", field.kind);
             assert_eq!((site.section.as_str(), site.offset, symbol.as_str()), (".text", OFFSET, "target"));
-            assert!(refused < limits.min || refused > limits.max);
+            assert!(refused < limits.min.into() || refused > limits.max.into());
         }
         Err(other) => panic!("type {}: {other}", field.kind),
     }

@@ -2,11 +2,11 @@
 //! `row_NN` is the row of docs/classic.md.
 
 use std::io::{Cursor, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fatfs::{FatType, FileSystem, FormatVolumeOptions, FsOptions};
-use testkit::modules::{self, Format, Recipe};
+use testkit::modules::{self, Compiler, Format, Modpost, Recipe};
 use testkit::{Outcome, World, eventually};
 use uapi::ProcFile;
 
@@ -30,7 +30,7 @@ fn image(world: &World) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn insmod(world: &World, object: &PathBuf, parameters: &[&str]) -> Outcome {
+fn insmod(world: &World, object: &Path, parameters: &[&str]) -> Outcome {
     world.run("insmod", &[&[&*object.to_string_lossy()], parameters].concat())
 }
 
@@ -96,6 +96,51 @@ fn row_17_aout_and_elf_serve_each_other() {
 }
 
 #[test]
+fn what_one_compiler_made_serves_what_the_other_made() {
+    let world = World::booted(&[]);
+    let disk = image(&world);
+    for (fat, vfat) in [(Compiler::Gcc, Compiler::Clang), (Compiler::Clang, Compiler::Gcc)] {
+        let _base = insmod(&world, &Recipe::sample("fat").compiler(fat).build(), &[]).ok();
+        let _type = insmod(&world, &Recipe::sample("vfat").compiler(vfat).build(), &[]).ok();
+        let _mounted = world.run("khost", &["mount", "-t", "vfat", &disk, "/mnt"]).ok();
+        assert!(read(&world, &format!("/mnt/{LONG_NAME}")) == content(), "{vfat:?} on {fat:?}");
+        let _done = world.run("khost", &["umount", "/mnt"]).ok();
+        unload(&world, &["vfat", "fat"]);
+    }
+}
+
+#[test]
+fn symbol_versions_reach_through_the_stack() {
+    let world = World::booted(&["--modversions"]);
+    let disk = image(&world);
+    let symvers = world.path("Module.symvers");
+    std::fs::write(&symvers, world.run("khost", &["symvers"]).ok().stdout).expect("a file");
+    let versioned = |name: &str| {
+        let release = Some(testkit::RELEASE.to_owned());
+        let modpost = Modpost { release, symvers: vec![symvers.clone()], write_symvers: Some(symvers.clone()) };
+        Recipe::sample(name).modpost(modpost).build()
+    };
+    let (fat, vfat) = (versioned("fat"), versioned("vfat"));
+    for object in [&fat, &vfat] {
+        let _done = insmod(&world, object, &[]).ok();
+    }
+    assert!(world.read(ProcFile::Ksyms).contains(" fat_read_super_R"), "exports carry their checksums");
+    let _mounted = world.run("khost", &["mount", "-t", "vfat", &disk, "/mnt"]).ok();
+    assert!(read(&world, &format!("/mnt/{LONG_NAME}")) == content());
+    let _done = world.run("khost", &["umount", "/mnt"]).ok();
+    unload(&world, &["vfat"]);
+    // A vfat that was built when fat_read_super had another prototype.
+    let text = std::fs::read_to_string(&symvers).expect("a file");
+    let line = text.lines().find(|line| line.contains("\tfat_read_super\t")).expect("fat's exports are in the file");
+    std::fs::write(&symvers, text.replace(line, &format!("0x00000001{}", &line[10..]))).expect("a file");
+    for force in [&[][..], &["-f"]] {
+        let refused = insmod(&world, &versioned("vfat"), force).fails_with(1);
+        assert!(refused.stderr.contains("fat_read_super") && refused.stderr.contains("version"), "{refused}");
+    }
+    assert_eq!(world.loaded(), ["fat"]);
+}
+
+#[test]
 fn two_types_on_one_base_count_two_users() {
     let world = World::booted(&[]);
     let disk = image(&world);
@@ -124,13 +169,15 @@ fn two_types_on_one_base_count_two_users() {
 #[test]
 fn parameters_of_every_kind() {
     let world = World::booted(&[]);
-    load(&world, "hello", &["times=2", "whom=world", "sizes=10,,30", "tag=ab", "small=-5", "byte=9", "large=-1", "flags=3"]);
+    load(&world, "hello", &["times=2", "whom=world", "sizes=10,20,30", "tag=ab", "small=-5", "byte=9", "large=-1", "flags=3"]);
     assert_logged(&world, "hello, world\n");
-    assert_logged(&world, "hello: sizes 10 2 30 8, tag ab, small -5, byte 9, large -1, flags 3");
+    assert_logged(&world, "hello: sizes 10 20 30 8, tag ab, small -5, byte 9, large -1, flags 3");
     unload(&world, &["hello"]);
     assert_logged(&world, "goodbye, world");
     let object = Recipe::sample("hello").build();
-    for (wrong, why) in [("nosuch=1", "nosuch"), ("sizes=1,2,3,4,5", "sizes"), ("tag=toolong", "tag"), ("times=x", "times")] {
+    for (wrong, why) in
+        [("nosuch=1", "nosuch"), ("sizes=1,2,3,4,5", "sizes"), ("sizes=1,,3", "sizes"), ("tag=toolong", "tag"), ("times=x", "times")]
+    {
         let refused = insmod(&world, &object, &[wrong]).fails_with(1);
         assert!(refused.stderr.contains(why), "{refused}");
     }

@@ -35,12 +35,13 @@ fn a_thousand_loads_and_unloads_leave_the_kernel_as_it_was() {
         let _done = world.run("insmod", &[&object]).ok();
         let _done = world.run("rmmod", &["cycle"]).ok();
     };
-    (0..20).for_each(|_| cycle());
+    (0..50).for_each(|_| cycle());
     let (maps, resident) = footprint(&world);
     let open = descriptors(&world);
     (0..1000).for_each(|_| cycle());
     let (maps_after, resident_after) = footprint(&world);
-    assert!(maps_after <= maps + 2, "maps: {maps} before, {maps_after} after");
+    // Threads of the allocator come and go; a thousand leaked mappings would not hide behind them.
+    assert!(maps_after <= maps + 16, "maps: {maps} before, {maps_after} after");
     assert!(resident_after <= resident + 2048, "KiB: {resident} before, {resident_after} after");
     assert!(descriptors(&world) <= open + 2, "descriptors: {open} before");
     assert_eq!(world.read(ProcFile::ModuleMaps), "");
@@ -187,11 +188,14 @@ fn gdb_sees_functions_and_lines_of_a_loaded_module() {
 #[test]
 fn perf_gets_a_map_of_names_where_it_is_asked_for() {
     let world = World::booted(&["--perf-map"]);
-    let object = world.compile("mapped", MODULE, &["-DNAME=perf_sees_me"]);
+    let source = MODULE
+        .replace("static int start", "static int __attribute__((noinline)) only_this_file_knows(void) { return big[7]; } static int start");
+    let object = world.compile("mapped", &source.replace("big[1] = 1;", "big[1] = only_this_file_knows();"), &["-DNAME=perf_sees_me"]);
     let _done = world.run("insmod", &[&object.to_string_lossy()]).ok();
     let map = format!("/tmp/perf-{}.map", world.kernel_pid());
     let text = std::fs::read_to_string(&map).expect("the map");
     std::fs::remove_file(map).expect("the map is the kernel's");
-    assert!(text.lines().any(|line| line.contains("perf_sees_me")), "{text}");
+    assert!(text.lines().any(|line| line.ends_with(" perf_sees_me [mapped]")), "{text}");
+    assert!(text.lines().any(|line| line.ends_with(" only_this_file_knows [mapped]")), "{text}");
     assert!(text.lines().all(|line| line.split(' ').take(2).all(|field| u64::from_str_radix(field, 16).is_ok())), "{text}");
 }

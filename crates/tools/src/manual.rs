@@ -47,6 +47,9 @@ enum Task {
     },
 }
 
+/// Commands that have no program of their own: they are words of kmod.
+const WORDS_OF_KMOD: [&str; 1] = ["static-nodes"];
+
 /// Runs the program's own tasks; answers the exit status.
 pub(crate) fn run(name: &'static str, arguments: Vec<OsString>) -> u8 {
     let mut console = Console::new(name);
@@ -118,7 +121,8 @@ fn definitions() -> impl Iterator<Item = (&'static str, clap::Command)> {
 fn man(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     for (name, definition) in definitions() {
-        fs::write(directory.join(format!("{name}.8")), page(definition)?)?;
+        let prefix = if WORDS_OF_KMOD.contains(&name) { "kmod-" } else { "" };
+        fs::write(directory.join(format!("{prefix}{name}.8")), page(definition)?)?;
     }
     Ok(())
 }
@@ -148,7 +152,8 @@ fn print_completions(shell: Shell, command: &str, console: &mut Console) -> Outc
 fn links(directory: &Path) -> io::Result<()> {
     let program = std::env::current_exe()?;
     fs::create_dir_all(directory)?;
-    for name in APPLETS.iter().map(|applet| applet.name).chain(["kmod"]) {
+    let names = APPLETS.iter().map(|applet| applet.name).filter(|name| !WORDS_OF_KMOD.contains(name));
+    for name in names.chain(["kmod"]) {
         match std::os::unix::fs::symlink(&program, directory.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => other?,
@@ -185,20 +190,24 @@ mod tests {
         }
     }
 
+    /// The words of an example line of a command. What has no program of its own is called as a word of kmod.
+    fn words<'a>(line: &'a str, name: &str) -> Option<Vec<&'a str>> {
+        let words: Vec<&str> = line.strip_prefix("  ")?.split(" #").next()?.split_whitespace().collect();
+        let words = if words.first() == Some(&"kmod") { words.get(1..)?.to_vec() } else { words };
+        (words.first() == Some(&name)).then_some(words)
+    }
+
     /// A command's examples are lines that its own parser accepts.
     #[test]
     fn examples_are_accepted_by_the_parser() {
         for applet in super::APPLETS {
             let definition = (applet.definition)();
             let text = definition.get_after_help().map(ToString::to_string).unwrap_or_default();
-            let prefix = format!("  {} ", applet.name);
-            let alone = format!("  {}", applet.name);
-            let examples: Vec<&str> = text.lines().filter(|line| line.starts_with(&prefix) || *line == alone).collect();
+            let examples: Vec<_> = text.lines().filter_map(|line| words(line, applet.name)).collect();
             assert!(!examples.is_empty(), "{} has no examples", applet.name);
             for example in examples {
-                let words = example.split(" #").next().unwrap_or_default();
-                let result = (applet.definition)().try_get_matches_from(words.split_whitespace());
-                assert!(result.is_ok(), "{example}: {:?}", result.err());
+                let result = (applet.definition)().try_get_matches_from(&example);
+                assert!(result.is_ok(), "{example:?}: {:?}", result.err());
             }
         }
     }

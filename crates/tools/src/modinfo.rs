@@ -120,7 +120,8 @@ impl Modinfo {
             *tree = Some(self.open(console)?);
         }
         let Some((tree, config)) = tree else { return Err(Failed) };
-        let found = if self.modname { by_name(tree, word) } else { lookup(tree, config, word).map(|f| f.into_iter().map(|m| m.module).collect()) };
+        let found =
+            if self.modname { by_name(tree, word) } else { lookup(tree, config, word).map(|f| f.into_iter().map(|m| m.module).collect()) };
         let found = found.and_then(|names| names.iter().map(|n| subject(tree, n)).collect::<kmod::Result<Vec<_>>>());
         match found {
             Ok(found) if found.iter().any(Option::is_some) => Ok(found.into_iter().flatten().collect()),
@@ -144,9 +145,7 @@ impl Modinfo {
         let root = std::path::absolute(&root).unwrap_or(root);
         let (release, config_root) = match (self.kernel.target(), &self.set_version) {
             (Target::Hosted(_), Some(release)) => (release.clone(), root.clone()),
-            (Target::Hosted(socket), None) => {
-                (Hosted::connect(&socket).and_then(|mut k| k.release()).map_err(|e| fail(&e))?, root.clone())
-            }
+            (Target::Hosted(socket), None) => (Hosted::connect(&socket).and_then(|mut k| k.release()).map_err(|e| fail(&e))?, root.clone()),
             (Target::Linux, release) => (release.clone().unwrap_or_else(kmod::linux::release), PathBuf::from("/")),
         };
         let directory = root.join("lib/modules").join(release);

@@ -18,7 +18,7 @@ const SYNONYMS: [(&str, &str); 1] = [("list", "lsmod")];
 /// Runs the program with its arguments, the name that it was called by first. Answers the exit status: 0 or 1.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
-    let called = arguments.first().map(|name| file_name(name)).unwrap_or_default();
+    let called = arguments.first().map(file_name).unwrap_or_default();
     if let Some(applet) = find(&called) {
         return start(applet, arguments);
     }

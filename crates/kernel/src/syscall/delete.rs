@@ -80,13 +80,16 @@ fn clean_up(kernel: &Kernel, id: ModuleId) -> Result<(), Error> {
         module.state = if matches!(outcome, Err(Fault::NoStack)) { State::Running } else { State::Deleted };
     }
     let free = list.take_free();
+    // A call into it from elsewhere may have trapped while it was cleaning up.
+    let dead = list.get(id).filter(|module| matches!(module.state, State::Dead(_))).map(|module| (module.name.clone(), module.state));
     let zombie = list.get(id).filter(|module| module.state == State::Deleted).map(|module| (module.name.clone(), module.users()));
     drop(list);
     if let Some((name, users)) = zombie {
         kernel.log(Level::Warning, &format!("delete_module: `{name}` stays as deleted: its cleanup left {users} users"));
     }
     kernel.release(free);
-    outcome.map(drop).map_err(|fault| Error::Trapped { fault })
+    outcome.map_err(|fault| Error::Trapped { fault })?;
+    dead.map_or(Ok(()), |(module, state)| Err(Error::State { module, state }))
 }
 
 /// The autoclean pass of Linux 2.0: newest to oldest, each candidate loses its VISITED flag, or goes if it had none. Freeing at

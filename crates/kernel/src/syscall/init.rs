@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use uapi::{AUTOCLEAN, InitModule, Part, Routines, VISITED};
 
 use super::{may_change, module_name};
-use crate::error::{Error, TableError};
+use crate::error::{Error, Routine, TableError};
 use crate::fault::Fault;
 use crate::gdb::Registration;
 use crate::kernel::Kernel;
@@ -67,10 +67,10 @@ fn check_routines(module: &Module, routines: Routines) -> Result<(), Error> {
         Error::Routine { module, routine, address, text }
     };
     if !matches!(module.part_at(routines.init), Some(Part::Text | Part::InitText)) {
-        return Err(outside("init_module", routines.init));
+        return Err(outside(Routine::Init, routines.init));
     }
     if module.part_at(routines.cleanup) != Some(Part::Text) {
-        return Err(outside("cleanup_module", routines.cleanup));
+        return Err(outside(Routine::Cleanup, routines.cleanup));
     }
     Ok(())
 }
@@ -113,7 +113,7 @@ fn map(image: &mut Image, name: &uapi::ModuleName, sealing: Sealing, init: &Init
 }
 
 /// Puts the mapped image in place: from here on module code may run.
-fn publish(kernel: &Kernel, id: ModuleId, image: Image, word: u64, init: InitModule) {
+fn publish(kernel: &Kernel, id: ModuleId, image: Image, word: u64, mut init: InitModule) {
     if let Some(count) = image.use_count() {
         count.store(word.wrapping_add(1), Ordering::SeqCst);
     }
@@ -124,13 +124,13 @@ fn publish(kernel: &Kernel, id: ModuleId, image: Image, word: u64, init: InitMod
     {
         registration.add_frames(frames);
     }
-    if config.gdb == Gdb::Register {
-        registration.add_object(init.debug_object.clone());
-    }
-    let symbols = init.table.map(|table| table.symbols).unwrap_or_default();
+    let symbols = init.table.take().map(|table| table.symbols).unwrap_or_default();
     let mut perf = Ok(());
     if config.perf_map == PerfMap::Write {
-        perf = crate::perf::append(&init.name, kernel.list().get(id), &symbols);
+        perf = crate::perf::append(kernel.list().get(id), &init, &symbols);
+    }
+    if config.gdb == Gdb::Register {
+        registration.add_object(init.debug_object);
     }
     let mut list = kernel.list();
     if let Some(module) = list.get_mut(id) {

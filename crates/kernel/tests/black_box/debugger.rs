@@ -40,8 +40,11 @@ fn gdb_shows_function_arguments_file_and_line() {
     let program = std::env::current_exe().unwrap();
     let mut gdb = Command::new("gdb");
     // At the first stop the object is announced; once that function is finished gdb has read it.
-    let steps =
-        ["break __jit_debug_register_code", "run", "delete", "finish", "break seen_by_gdb", "continue", "backtrace", "delete", "continue"];
+    // At the second one it is taken back.
+    let announced = "break __jit_debug_register_code";
+    let seen = [announced, "run", "delete", "finish", "break seen_by_gdb", "continue", "backtrace", "delete"];
+    let forgotten = [announced, "continue", "delete", "finish", "info line seen_by_gdb", "continue"];
+    let steps = [&seen[..], &forgotten].concat();
     gdb.args(["-nx", "-batch", "-iex", "set auto-load no"]).args(steps.iter().flat_map(|step| ["-ex", step]));
     gdb.arg("--args").arg(program);
     gdb.args(["--exact", "debugger::child", "--nocapture"]).env(OBJECT, &object).env("DEBUGINFOD_URLS", "");
@@ -53,5 +56,7 @@ fn gdb_shows_function_arguments_file_and_line() {
     assert!(text.contains("seen_by_gdb (depth=41)"), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("shown.c:4"), "{text}");
     assert!(text.contains(" in child () at "), "the backtrace goes on into the host:\n{text}");
-    assert!(text.contains("test debugger::child ... ok"), "it ran on to its end:\n{text}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("Function \"seen_by_gdb\" not defined."), "after the unload it is forgotten:\n{text}\n{errors}");
+    assert!(text.contains("exited normally]"), "it ran on to its end:\n{text}");
 }

@@ -215,3 +215,43 @@ fn half_made_modules_go_with_their_creator() {
     world.kernel.disconnect(&world.peer);
     assert_eq!(world.names(), ["whole"]);
 }
+
+#[test]
+fn references_stay_whole_while_threads_stack_and_unstack() {
+    let world = Arc::new(World::new());
+    let threads: Vec<_> = (0..6)
+        .map(|number| {
+            let world = Arc::clone(&world);
+            std::thread::spawn(move || {
+                let own = World { kernel: world.kernel.clone(), log: world.log.clone(), peer: kernel::Peer::kernel() };
+                let mut stacked = 0;
+                for _ in 0..150 {
+                    stacked += u32::from(if number % 3 == 0 { base_comes_and_goes(&own) } else { user_comes_and_goes(&own, number) });
+                }
+                stacked
+            })
+        })
+        .collect();
+    let stacked: Vec<u32> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    assert!(stacked.iter().sum::<u32>() > 0, "{stacked:?}");
+    let _ = world.delete("fat");
+    assert!(world.names().is_empty(), "nobody is held by somebody who is gone: {}", world.classic());
+}
+
+/// Loads fat, or removes it where somebody else loaded it. Did one of them work?
+fn base_comes_and_goes(world: &World) -> bool {
+    world.load_or_leave(&sample("fat")).is_ok() || world.delete("fat").is_ok()
+}
+
+/// Stacks a module on fat, if fat is there and stays until then.
+fn user_comes_and_goes(world: &World, number: u32) -> bool {
+    let Some(fat) = world.kernel.kernel_syms().into_iter().find(|symbol| symbol.name == "#fat") else { return false };
+    let mut user = sample(&format!("user{number}"));
+    user.references = vec![fat.value];
+    if world.load(&user).is_err() {
+        return false;
+    }
+    assert_eq!(world.delete("fat"), Err(Errno::EBUSY), "a base cannot go while it is used");
+    world.delete(&user.name).unwrap();
+    true
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use kernel::{Force, Gdb, Lifetime, Load, Modversions, Oops, PerfMap, Unwind};
+use kernel::{Fault, Force, Lifetime, Load, Modversions, Oops, PerfMap, Unwind};
 use uapi::{Errno, ProcFile};
 
 use crate::world::World;
@@ -22,6 +22,8 @@ fn run(command: &mut Command, input: &Path) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}: {}", input.display(), String::from_utf8_lossy(&output.stderr));
 }
+
+const PIC_GLOBAL: &[&str] = &["-fPIC"];
 
 const PIC: &[&str] = &["-fPIC", "-fvisibility=hidden"];
 
@@ -69,6 +71,30 @@ fn compiled_modules_stack_and_go() {
     assert_eq!(world.kernel.call(next, [0; 6]), Ok(1050), "cleanup of vfat ran");
     world.kernel.unload("fat").unwrap();
     assert_eq!(world.kernel.proc(ProcFile::Modules), "");
+}
+
+/// The same code in an a.out container.
+fn compile_aout(source: &str) -> Vec<u8> {
+    let flags = ["-fno-pic", "-mcmodel=small", "-fno-asynchronous-unwind-tables", "-fcf-protection=none", "-fno-stack-protector"];
+    modlink::aout::write(&compile(source, &flags)).unwrap()
+}
+
+#[test]
+fn row_17_aout_and_elf_modules_serve_each_other() {
+    let source =
+        |body: &str| format!("{}{body}", HEADER.replace("INFO(kernel_version) = \"kernel_version=", "const char kernel_version[] = \""));
+    let [fat, vfat] = [FAT, VFAT].map(|body| source(&body.replace("__attribute__((section(\"__ksymtab_strings\"), used)) static", "")));
+    let vfat = vfat.replace("__attribute__((section(\".init.text\")))", "");
+    for (base, user) in [(compile_aout(&fat), compile(&vfat, PIC_GLOBAL)), (compile(&fat, PIC_GLOBAL), compile_aout(&vfat))] {
+        let world = world(|builder| builder);
+        world.kernel.load(&base, &Load::named("fat")).unwrap();
+        world.kernel.load(&user, &Load::named("vfat")).unwrap();
+        let next = world.kernel.get_module_symbol(None, "fat_next").unwrap();
+        assert_eq!(next < 4 << 30, base.starts_with(&[0x07, 0x01]), "a.out code lies below 4 GiB: {next:#x}");
+        world.kernel.unload("vfat").unwrap();
+        assert_eq!(world.kernel.call(next, [0; 6]), Ok(1043));
+        world.kernel.unload("fat").unwrap();
+    }
 }
 
 #[test]
@@ -172,15 +198,20 @@ fn backtraces_cross_module_code() {
 }
 
 #[test]
-fn a_debugger_is_shown_the_object_and_forgets_it() {
-    let world = world(|builder| builder.gdb(Gdb::Register));
-    assert!(world.kernel.uname().debugger);
-    let object = compile(&format!("{HEADER}{FAT}"), &["-fPIC", "-g"]);
-    for _ in 0..3 {
-        world.kernel.load(&object, &Load::named("shown")).unwrap();
-        world.kernel.load(&object, &Load::named("too")).unwrap();
-        world.kernel.unload("shown").unwrap();
-        world.kernel.unload("too").unwrap();
+fn a_panic_of_an_export_unwinds_through_compiled_code() {
+    extern "C-unwind" fn fail() {
+        std::panic::panic_any("on purpose");
     }
-    assert!(world.names().is_empty());
+    let source = "extern void fail(void); int entry(void) { fail(); return 1; } \
+                  int init_module(void) { return 0; } void cleanup_module(void) {}";
+    let object = compile(&format!("{HEADER}{source}"), &["-fPIC", "-fasynchronous-unwind-tables"]);
+    for oops in [Oops::Off, Oops::Diagnose] {
+        let world =
+            world(|builder| builder.oops(oops).unwind(Unwind::Register).export("fail", fail as *const () as u64, "void fail(void)"));
+        world.kernel.load(&object, &Load::named("thrower")).unwrap();
+        let entry = world.kernel.get_module_symbol(None, "entry").unwrap();
+        let fault = world.kernel.call(entry, [0; 6]).unwrap_err();
+        assert!(matches!(fault, Fault::Panicked { module: Some(_) }), "{oops:?}: {fault:?}");
+        assert!(world.log.text().contains("a panic while in a call to `thrower`"), "{}", world.log.text());
+    }
 }

@@ -78,6 +78,12 @@ impl World {
         }
     }
 
+    /// As [`load`](Self::load), but a module of that name is somebody else's and stays.
+    pub(crate) fn load_or_leave(&self, sample: &Sample) -> Result<(), Errno> {
+        let base = self.create_written(sample)?;
+        self.call(Syscall::InitModule(sample.request(base))).map(drop)
+    }
+
     /// Creates and writes.
     pub(crate) fn create_written(&self, sample: &Sample) -> Result<u64, Errno> {
         let (base, memory) = self.create(sample)?;

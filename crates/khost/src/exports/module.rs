@@ -48,6 +48,10 @@ pub(super) unsafe extern "C" fn get_module_symbol(module: *const c_char, symbol:
 /// `table` is NULL or a table whose count is right, or whose end is marked by a NULL name.
 pub(super) unsafe extern "C" fn register_symtab_from(table: *const SymbolTable, use_count: *const c_void) -> c_int {
     let Some(host) = current() else { return -Errno::ENOSYS.number() };
+    // 0 would mean the embedder: a module cannot add to the kernel's own table.
+    if use_count.is_null() {
+        return -Errno::EINVAL.number();
+    }
     let symbols = if table.is_null() {
         None
     } else {

@@ -44,7 +44,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        error: modlink::Error,
+        error: Box<modlink::Error>,
     },
     /// `create_module` refused.
     Create {
@@ -108,7 +108,10 @@ impl Error {
     #[must_use]
     pub fn undefined(&self) -> &[String] {
         match self {
-            Self::Object { error: modlink::Error::Undefined { symbols }, .. } => symbols,
+            Self::Object { error, .. } => match &**error {
+                modlink::Error::Undefined { symbols } => symbols,
+                _ => &[],
+            },
             _ => &[],
         }
     }

@@ -52,7 +52,7 @@ pub(super) fn insert(client: &mut Client, request: &Insert<'_>, detail: Detail) 
     let name = checked_name(request)?;
     let kernel = client.uname()?;
     let symbols = client.kernel_syms()?;
-    let object = Object::parse(&bytes).map_err(wrong)?;
+    let object = Object::parse(&bytes).map_err(Box::new).map_err(wrong)?;
     if object.machine() != Machine::X86_64 {
         return Err(Error::Machine { path: request.path.to_owned(), module: object.machine(), kernel: kernel.machine });
     }
@@ -98,7 +98,12 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 /// All checks and the plan.
-fn prepare<'o>(object: &'o Object<'o>, request: &Insert<'_>, release: &str, symbols: &[KernelSym]) -> Result<Prepared<'o>, modlink::Error> {
+fn prepare<'o>(
+    object: &'o Object<'o>,
+    request: &Insert<'_>,
+    release: &str,
+    symbols: &[KernelSym],
+) -> Result<Prepared<'o>, Box<modlink::Error>> {
     let parameters: Vec<&str> = request.parameters.iter().map(String::as_str).collect();
     let symbols: Vec<KernelSymbol<'_>> = symbols.iter().map(|symbol| KernelSymbol { name: &symbol.name, value: symbol.value }).collect();
     let with = |force| Options {
@@ -114,11 +119,12 @@ fn prepare<'o>(object: &'o Object<'o>, request: &Insert<'_>, release: &str, symb
         Err(modlink::Error::NoVersion) => module::prepare(object, &with(module::Force::Yes), symbols.as_slice()),
         other => other,
     }
+    .map_err(Box::new)
 }
 
 /// The error for an image that this process cannot address.
-fn too_large(size: u64) -> modlink::Error {
-    modlink::Error::TooLarge { size, limit: usize::MAX as u64 }
+fn too_large(size: u64) -> Box<modlink::Error> {
+    Box::new(modlink::Error::TooLarge { size, limit: usize::MAX as u64 })
 }
 
 /// What stays of a linked module when its memory is unmapped.
@@ -129,8 +135,8 @@ struct Linked {
 }
 
 /// Writes the image for `base` into `out`, and draws up the table for the kernel: nothing where it would be empty.
-fn link(prepared: &Prepared<'_>, base: u64, out: &mut [u8], detail: Detail) -> Result<Linked, modlink::Error> {
-    let linked = prepared.link(Addr(base), out)?;
+fn link(prepared: &Prepared<'_>, base: u64, out: &mut [u8], detail: Detail) -> Result<Linked, Box<modlink::Error>> {
+    let linked = prepared.link(Addr(base), out).map_err(Box::new)?;
     let symbols = linked.exports.iter().map(|export| KernelSym { value: export.addr.0, name: export.name.clone().into_owned() });
     let references = linked.references.iter().map(|reference| reference.value);
     let table = SymbolTable { symbols: symbols.collect(), references: references.collect() };
@@ -241,5 +247,7 @@ fn eh_frame(layout: &Layout<'_>) -> Option<(u64, u64)> {
 fn last_word(client: &mut Client, name: &str) -> Option<String> {
     let log = client.read(ProcFile::Kmsg).ok()?;
     let line = log.lines().rev().take(8).find(|line| line.contains(name))?;
-    Some(line.trim().to_owned())
+    // Without the time that kernel logs put in front: `[    1.167473] `.
+    let text = line.strip_prefix('[').and_then(|line| line.split_once("] ")).map_or(line, |(_, text)| text);
+    Some(text.trim().to_owned())
 }

@@ -71,6 +71,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Object<'_>> {
         symbols: Cow::Owned(symbols),
         first_global,
         extended: &[],
+        ordinary: false,
         strings,
         relocations: relocations.collect::<Result<_>>()?,
     })

@@ -17,15 +17,17 @@ use crate::{
 /// Marks beside those of [`need`]: where the symbol is.
 mod home {
     /// In the image.
-    pub(super) const IMAGE: u8 = 32;
+    pub(super) const IMAGE: u8 = 32 | super::need::INSIDE;
     /// In another object.
     pub(super) const UNDEFINED: u8 = 64;
-    /// In a section that is not loaded.
-    pub(super) const UNLOADED: u8 = 128;
+    /// Among the marks, but in a section that is not loaded: neither of the two.
+    pub(super) const UNLOADED: u8 = 32 | UNDEFINED;
 }
 
-/// Every mark that puts a symbol of the image, and every one that puts another one, on the list of [`Marks`].
-const LISTED: [u8; 2] = [need::USED | need::SLOT | need::STUB | need::DATA, need::SLOT];
+/// Whether marks are those of a symbol of the image.
+fn is_inside(mark: u8) -> bool {
+    mark & home::UNLOADED == home::IMAGE & home::UNLOADED
+}
 
 /// What all relocations together ask for.
 #[derive(Debug)]
@@ -41,11 +43,11 @@ impl Marks {
     fn new(object: &Object<'_>, placement: &Placement) -> Self {
         let mut sections = vec![home::UNDEFINED];
         sections.extend(placement.all().skip(1).map(|place| if place.is_some() { home::IMAGE } else { home::UNLOADED }));
-        let of = |section: usize| sections.get(section).copied().unwrap_or(home::UNDEFINED);
-        let mark = |(number, sym): (u32, &crate::object::Sym)| match sym.st_shndx.get(LE) {
-            section if section.0 < elf::SHN_LORESERVE => of(section.0.into()),
-            _ => match object.place(number, sym) {
-                SymbolPlace::Section(section) => of(index(section)),
+        let direct = sections.get(..usize::from(elf::SHN_LORESERVE)).unwrap_or(&sections);
+        let mark = |(number, sym): (u32, &crate::object::Sym)| match direct.get(usize::from(sym.st_shndx.get(LE).0)) {
+            Some(&mark) => mark,
+            None => match object.place(number, sym) {
+                SymbolPlace::Section(section) => sections.get(index(section)).copied().unwrap_or(home::UNLOADED),
                 SymbolPlace::Common => home::IMAGE,
                 SymbolPlace::Absolute | SymbolPlace::Undefined => 0,
             },
@@ -62,8 +64,7 @@ impl Marks {
     #[inline]
     fn leave(&mut self, symbol: u32, marks: u8) {
         let Some(mark) = self.marks.get_mut(index(symbol)) else { return };
-        let [outside, inside] = LISTED;
-        let counts = if *mark & home::IMAGE == 0 { outside } else { inside };
+        let counts = if is_inside(*mark) { need::SLOT } else { need::USED };
         if *mark & counts == 0 && marks & counts != 0 {
             self.listed.push(symbol);
         }
@@ -91,19 +92,20 @@ impl Marks {
     /// The used symbols that are defined in no section, common block or number of the object.
     pub(super) fn undefined(&self) -> impl Iterator<Item = (SymbolIndex, u8)> {
         // Symbol 0 is no symbol: relocations use it for the value 0.
-        let undefined = self.select(|mark| mark & home::UNDEFINED != 0).filter(|&symbol| symbol != 0);
+        let undefined = self.select(|mark| mark & home::UNLOADED == home::UNDEFINED).filter(|&symbol| symbol != 0);
         undefined.map(|symbol| (SymbolIndex(symbol), self.of(symbol)))
     }
 }
 
 fn wants_stub(mark: u8) -> bool {
-    mark & need::STUB != 0 && mark & home::IMAGE == 0
+    mark & need::STUB != 0 && !is_inside(mark)
 }
 
 /// Checks every relocation of every loaded section.
 pub(super) fn relocations(object: &Object<'_>, placement: &Placement, relax: Relax) -> Result<Marks> {
     let mut marks = Marks::new(object, placement);
-    let pass = Pass { object, table: howto::table(object.machine, object.format), relax };
+    let table = howto::table(object.machine, object.format);
+    let pass = Pass { object, table, needs: table.map(|howto| howto.needs), relax };
     for table in &object.relocations {
         let Some(section) = object.sections.get(index(table.target)) else { continue };
         if !section.discarded {
@@ -111,15 +113,20 @@ pub(super) fn relocations(object: &Object<'_>, placement: &Placement, relax: Rel
         }
     }
     marks.listed.sort_unstable();
-    if marks.select(|mark| mark & home::UNLOADED != 0).next().is_some() {
+    if marks.select(|mark| mark & home::UNLOADED == home::UNLOADED).next().is_some() {
         pass.refuse_unloaded(placement)?;
     }
     Ok(marks)
 }
 
+/// The size of the widest field in bytes.
+const WIDEST: u64 = 8;
+
 struct Pass<'o> {
     object: &'o Object<'o>,
     table: &'static howto::Table,
+    /// What each type needs: the table's column that the pass reads most, close together.
+    needs: [u8; howto::TYPES],
     relax: Relax,
 }
 
@@ -138,22 +145,25 @@ impl Pass<'_> {
 
     /// Skips relocations that are right and need nothing: most are within the image, or ask again for what others
     /// have asked for. This loop decides how fast the pass is, so it does nothing else.
+    #[inline(never)]
     fn skip_free<'e>(&self, marks: &[u8], size: u64, code: &[u8], entries: &'e [Rela]) -> &'e [Rela] {
-        let table = self.table;
+        let Some(last) = size.checked_sub(WIDEST) else { return entries };
         let is_free = |entry: &Rela| {
-            let info = (entry.r_type(LE, false).0, entry.r_sym(LE, false));
-            let (Some(howto), Some(&mark)) = (howto::find(table, info.0), marks.get(index(info.1))) else { return false };
-            let offset = entry.r_offset.get(LE);
-            if offset > size || size - offset < u64::from(howto.size) {
-                return false;
+            let (kind, symbol) = (index(entry.r_type(LE, false).0), index(entry.r_sym(LE, false)));
+            let (Some(&needs), Some(&mark)) = (self.needs.get(kind), marks.get(symbol)) else { return false };
+            match needs & !mark {
+                _ if entry.r_offset.get(LE) > last => false,
+                0 => true,
+                need::SLOT => is_inside(mark) && self.is_relaxable(kind) && relax::reaches_own_image(code, entry),
+                _ => false,
             }
-            let inside = mark & home::IMAGE != 0;
-            inside && howto.needs & need::FREE_INSIDE != 0
-                || howto.needs & !(mark | need::FREE_INSIDE) == 0
-                || inside && howto.formula == Formula::SlotRelaxable && relax::reaches_own_image(code, entry)
         };
         let free = entries.iter().take_while(|entry| is_free(entry)).count();
         entries.get(free..).unwrap_or_default()
+    }
+
+    fn is_relaxable(&self, kind: usize) -> bool {
+        self.table.get(kind).is_some_and(|howto| howto.formula == Formula::SlotRelaxable)
     }
 
     /// Checks any relocation and leaves its marks.
@@ -165,6 +175,11 @@ impl Pass<'_> {
         if offset > size || size - offset < u64::from(howto.size) {
             return Err(Error::RelocationOutsideSection { site: site(section, entry), size: section.size });
         }
+        let inside = marks.marks.get(index(symbol)).copied().is_some_and(is_inside);
+        let code = if self.relax == Relax::WherePossible && section.class.is_code() { section.data } else { &[] };
+        if howto.formula == Formula::SlotRelaxable && inside && relax::reaches_own_image(code, entry) {
+            return Ok(());
+        }
         marks.leave(symbol, self.needs(section, entry, howto)?);
         Ok(())
     }
@@ -175,7 +190,7 @@ impl Pass<'_> {
             Formula::Relative if self.is_far_call(section, entry, howto) => Ok(need::USED | need::STUB),
             Formula::Relative => Ok(need::USED | need::DATA),
             Formula::ThreadLocal | Formula::Dynamic | Formula::Unknown => Err(self.refused(section, entry, howto)),
-            _ => Ok(howto.needs & need::MARKS),
+            _ => Ok(howto.needs),
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Pass<'l> {
     layout: &'l Layout<'l>,
     values: &'l [u64],
     types: &'static howto::Table,
+    /// The straight line of each type: the table's column that the pass reads most, close together.
+    shortcuts: [Shortcut; howto::TYPES],
     /// The run address of the global offset table.
     table: u64,
     /// The run address of the first stub.
@@ -29,10 +31,12 @@ pub(super) struct Pass<'l> {
 impl<'l> Pass<'l> {
     pub(super) fn new(layout: &'l Layout<'_>, base: Addr, values: &'l [u64]) -> Self {
         let object = layout.object;
+        let types = howto::table(object.machine, object.format);
         Self {
             layout,
             values,
-            types: howto::table(object.machine, object.format),
+            types,
+            shortcuts: types.map(|howto| howto.shortcut),
             table: base.offset(layout.placement.table.into()).0,
             stubs: base.offset(layout.placement.stubs.into()).0,
             slot: object.machine.pointer().into(),
@@ -66,8 +70,9 @@ impl<'l> Pass<'l> {
 
     /// Applies relocations as long as they are of the frequent types and in reach, and answers the others. This loop
     /// decides how fast the pass is, so it does nothing else.
+    #[inline(never)]
     fn straight<'e>(&self, run: u64, relax: Relax, entries: &'e [Rela], bytes: &mut [u8]) -> &'e [Rela] {
-        let (types, values) = (self.types, self.values);
+        let values = self.values;
         let mut apply = |entry: &Rela| {
             let offset = entry.r_offset.get(LE);
             let (Some(&target), Ok(at)) = (values.get(index(entry.r_sym(LE, false))), usize::try_from(offset)) else {
@@ -75,7 +80,7 @@ impl<'l> Pass<'l> {
             };
             let addend = entry.r_addend.get(LE);
             let (plus, place) = (target.wrapping_add_signed(addend), run.wrapping_add(offset));
-            match howto::checked(types, entry.r_type(LE, false).0).shortcut {
+            match self.shortcuts.get(index(entry.r_type(LE, false).0)).copied().unwrap_or(Shortcut::None) {
                 Shortcut::Distance => {
                     let distance = i32::try_from(plus.wrapping_sub(place).cast_signed());
                     distance.is_ok_and(|distance| put(bytes, at, distance.to_le_bytes()))

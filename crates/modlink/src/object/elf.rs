@@ -59,8 +59,9 @@ fn read<Elf: Records>(bytes: &[u8]) -> Result<Object<'_>> {
         extended,
         strings,
         relocations: Vec::new(),
+        ordinary: false,
     };
-    check_symbols(&object)?;
+    check_symbols(&mut object)?;
     keep_function_sections(&mut object);
     object.relocations = tables.relocations::<Elf>(headers, &object.sections)?;
     Ok(object)
@@ -173,16 +174,17 @@ fn check_loaded(name: &str, kind: elf::SectionType, flags: u64, align: u64) -> R
 }
 
 /// Checks what every later step relies on: each symbol has a name inside of the table and a section that exists.
-fn check_symbols(object: &Object<'_>) -> Result<()> {
+fn check_symbols(object: &mut Object<'_>) -> Result<()> {
     let sections = u16::try_from(object.sections.len()).unwrap_or(elf::SHN_LORESERVE).min(elf::SHN_LORESERVE);
     let (mut last_name, mut odd) = (0, false);
     for sym in object.symbols.iter() {
         let section = sym.st_shndx.get(LE);
-        let known = (section.0 < sections) | (section == elf::SHN_ABS) | (section == elf::SHN_COMMON);
+        let known = (section.0 < sections) | (section == elf::SHN_ABS);
         last_name = last_name.max(sym.st_name.get(LE));
         odd |= !known | (sym.st_type() == elf::STT_GNU_IFUNC);
     }
     // Most objects end here; the others are looked at closely.
+    object.ordinary = !odd;
     if odd || index(last_name) >= object.strings.len() { check_each_symbol(object) } else { Ok(()) }
 }
 

@@ -66,6 +66,8 @@ pub struct Modpost {
     pub release: Option<String>,
     /// `Module.symvers` files with the checksums of what it uses.
     pub symvers: Vec<PathBuf>,
+    /// The file that gets the checksums of what it exports.
+    pub write_symvers: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -250,6 +252,9 @@ impl Modpost {
         }
         for file in &self.symvers {
             command.arg("--symvers").arg(file);
+        }
+        if let Some(file) = &self.write_symvers {
+            command.arg("--write-symvers").arg(file);
         }
         run(command.arg(object))?;
         store(name, &std::fs::read(&output).map_err(Error::file(&output))?)

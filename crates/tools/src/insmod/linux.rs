@@ -4,8 +4,11 @@ use std::path::Path;
 
 use kmod::Error;
 use kmod::error::IoAction;
+use kmod::explain::{Reason, Refusal, explain, facts};
 use kmod::kernel::{Insert, Kernel};
-use kmod::linux::Linux;
+use kmod::linux::log::LogMark;
+use kmod::linux::{Linux, release};
+use kmod::tree::Tree;
 use uapi::Errno;
 
 use super::{Insmod, fail};
@@ -42,15 +45,27 @@ impl Insmod {
         // What classic insmod calls `-f` overrides releases only; Linux's tools mean both checks.
         request.force.modversion |= self.force;
         console.info(format_args!("insmod {} {}", path.display(), parameters.join(" ")));
+        let log = LogMark::now();
         match insert(&request) {
             Err(error) if self.lock && error.errno() == Errno::EEXIST.number() => Ok(()),
             Err(error) => {
                 console.error(message(path, &error));
+                for reason in reasons(path, &parameters.join(" "), &error, &log.lines()) {
+                    console.error(format_args!("{}: {reason}", path.display()));
+                }
                 Err(Failed)
             }
             Ok(()) => Ok(()),
         }
     }
+}
+
+/// What the file, the kernel and its log tell of a refusal by the kernel.
+fn reasons(path: &Path, parameters: &str, error: &Error, log: &[String]) -> Vec<Reason> {
+    let Error::Refused { errno, .. } = error else { return Vec::new() };
+    let tree = Tree::new(Path::new("/lib/modules").join(release()));
+    let refusal = Refusal { errno: *errno, parameters, log };
+    explain(&refusal, &facts::of_module(path), &facts::of_kernel(Some(&tree)), &tree)
 }
 
 /// `finit_module(2)`.

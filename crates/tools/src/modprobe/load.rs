@@ -83,14 +83,7 @@ pub(super) fn targets(options: &Modprobe, session: &Session, word: &str, console
     })
 }
 
-fn run<K: Kernel>(
-    options: &Modprobe,
-    session: &Session,
-    target: &Match,
-    plan: &Plan,
-    kernel: &mut K,
-    console: &mut Console,
-) -> Outcome {
+fn run<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, plan: &Plan, kernel: &mut K, console: &mut Console) -> Outcome {
     for left in &plan.left_out {
         console.info(format_args!("{} is left out: {} ({})", left.module, left.rule, left.place));
     }

@@ -74,13 +74,7 @@ fn closure_text(closure: &Closure) -> String {
 }
 
 /// `--graph`: of the modules that the words stand for, or without words of what is loaded.
-pub(super) fn graph<K: Kernel>(
-    options: &Modprobe,
-    form: GraphForm,
-    session: &Session,
-    kernel: &mut K,
-    console: &mut Console,
-) -> Outcome {
+pub(super) fn graph<K: Kernel>(options: &Modprobe, form: GraphForm, session: &Session, kernel: &mut K, console: &mut Console) -> Outcome {
     let graph = if options.words.is_empty() {
         Graph::of_loaded(&kernel.modules().map_err(|e| fail(console, e))?)
     } else {
