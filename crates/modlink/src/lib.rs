@@ -33,6 +33,6 @@ mod object;
 pub use addr::Addr;
 pub use error::{Error, FileTable, Limits, Remedy, Result, Site, WrongVersion};
 pub use image::{Image, PlacedSection, PlacedSymbol};
-pub use index::NameIndex;
+pub use index::{IndexFull, NameIndex};
 pub use layout::{Buffer, Import, Layout, LayoutOptions, Part, Parts, Relax, UseCount};
 pub use object::{Binding, Format, Machine, Object, Symbol, SymbolIndex, SymbolKind, SymbolPlace, Visibility};
