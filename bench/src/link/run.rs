@@ -8,7 +8,7 @@ use crate::report::{Plot, Report, Series};
 use crate::work::{self, Flavour};
 
 use super::child::{self, Task};
-use super::jitlink::Jitlink;
+use super::jitlink::{self, Jitlink};
 use super::linker::{LINKERS, Linker};
 use super::subject::{SUBJECTS, Spec};
 use super::{native, verdict};
@@ -55,6 +55,12 @@ pub fn run(options: &Options) -> Result<Report> {
     let mut report = Report::new("link");
     let mut results = Results::new();
     let wanted = |key: &str| options.only.is_empty() || options.only.iter().any(|word| key.contains(word.as_str()));
+    if wanted("jitlink") && Jitlink::all().is_empty() {
+        eprintln!("bench link: getting llvm-jitlink from Debian");
+        if let Err(error) = jitlink::fetch() {
+            report.note(format!("llvm-jitlink could not be had and is left out: {error}"));
+        }
+    }
     for &functions in &options.sizes {
         let checksum = native::checksum(functions)?;
         for round in 0..options.rounds {
@@ -119,11 +125,7 @@ fn linkers(functions: u32, results: &mut Results, report: &mut Report) -> Result
 }
 
 fn jitlinks(functions: u32, checksum: u32, results: &mut Results, report: &mut Report) {
-    let all = Jitlink::all();
-    if all.is_empty() {
-        note_once(report, "no llvm-jitlink here (`bench fetch` gets it): left out".to_owned());
-    }
-    for jitlink in all {
+    for jitlink in Jitlink::all() {
         eprintln!("bench link: {functions} functions, llvm-jitlink {}", jitlink.version);
         match jitlink.measure(functions, if functions > 30_000 { 2 } else { 5 }, checksum) {
             Ok(load) => {
