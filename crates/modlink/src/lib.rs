@@ -35,6 +35,6 @@ pub use addr::Addr;
 pub use debug::PlacedFunction;
 pub use error::{Error, FileTable, Limits, Remedy, Result, Site, WrongVersion};
 pub use image::{Image, PlacedSection, PlacedSymbol};
-pub use index::NameIndex;
+pub use index::{IndexFull, NameIndex};
 pub use layout::{Buffer, Import, Layout, LayoutOptions, Part, Parts, Relax, UseCount};
 pub use object::{Binding, Format, Machine, Object, Symbol, SymbolIndex, SymbolKind, SymbolPlace, Visibility};
