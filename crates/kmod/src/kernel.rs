@@ -41,6 +41,8 @@ pub enum Depth {
     Load,
     /// All checks up to, but not including, `create_module` (classic insmod's `-p`).
     Poll,
+    /// Everything but the calls that change the kernel: linked at a made-up base (classic insmod's `-n`). Hosted kernels only.
+    Pretend,
 }
 
 /// A module to insert.

@@ -1,7 +1,6 @@
 //! A linked image: its symbols and sections with the addresses at which they run.
 
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use ::object::LittleEndian as LE;
 
@@ -153,22 +152,5 @@ impl<'o> Layout<'o> {
                 Class::Unloaded => None,
             })
         })
-    }
-
-    /// A copy of the object whose section headers carry the addresses at which the sections run from `base` on: what a
-    /// debugger needs to find symbols and lines (gdb's JIT interface reads a relocatable object with `sh_addr` set).
-    /// Nothing for a.out objects, which have no section headers.
-    #[must_use]
-    pub fn debug_object(&self, base: Addr) -> Option<Vec<u8>> {
-        let fields = self.object.address_fields()?;
-        let mut copy = self.object.bytes.to_vec();
-        for (section, place) in fields.zip(self.placement.all()) {
-            let Some(place) = place else { continue };
-            let addr = base.offset(place.into()).0.to_le_bytes();
-            let Range { start, end } = section;
-            let field = copy.get_mut(start..end)?;
-            field.copy_from_slice(addr.get(..field.len())?);
-        }
-        Some(copy)
     }
 }

@@ -34,16 +34,20 @@ extern crate alloc;
 
 mod addr;
 pub mod aout;
+mod debug;
 mod error;
 mod howto;
 mod image;
+mod index;
 mod layout;
 mod link;
 pub mod module;
 mod object;
 
 pub use addr::Addr;
+pub use debug::PlacedFunction;
 pub use error::{Error, FileTable, Limits, Remedy, Result, Site, WrongVersion};
 pub use image::{Image, PlacedSection, PlacedSymbol};
+pub use index::{IndexFull, NameIndex};
 pub use layout::{Buffer, Import, Layout, LayoutOptions, Part, Parts, Relax, UseCount};
 pub use object::{Binding, Format, Machine, Object, Symbol, SymbolIndex, SymbolKind, SymbolPlace, Visibility};

@@ -8,6 +8,9 @@ use std::sync::OnceLock;
 pub(crate) const TOOLS: &[&str] =
     &["modutils", "insmod", "rmmod", "lsmod", "ksyms", "modprobe", "depmod", "modinfo", "kmod", "modpost", "kdstat"];
 
+/// The target that static programs are built for: naming it keeps the flags away from build scripts.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
 /// The workspace that this crate was built from.
 #[must_use]
 pub fn workspace() -> PathBuf {
@@ -30,9 +33,7 @@ impl Programs {
     pub fn built() -> Self {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
         let folder = BUILT.get_or_init(|| {
-            let test = std::env::current_exe().expect("a running test has a file");
-            let folder =
-                test.ancestors().find(|path| path.join(".fingerprint").is_dir()).expect("the test lies in a target folder").to_owned();
+            let folder = target_folder();
             let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
             cargo.current_dir(workspace()).args(["build", "--quiet", "-p", "khost", "-p", "kerneld", "-p", "tools", "--bins"]);
             if folder.file_name().is_some_and(|name| name == "release") {
@@ -49,4 +50,31 @@ impl Programs {
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
+
+    /// The multi-call program as guests and initramfs images carry it: a static release build, without any library.
+    ///
+    /// # Panics
+    /// Where it does not build.
+    #[must_use]
+    pub fn static_modutils() -> PathBuf {
+        static BUILT: OnceLock<PathBuf> = OnceLock::new();
+        let program = BUILT.get_or_init(|| {
+            let target = workspace().join("target/static");
+            let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+            cargo.current_dir(workspace()).args(["build", "--quiet", "--profile", "guest", "-p", "tools", "--bins", "--target", TARGET]);
+            cargo.arg("--target-dir").arg(&target).env("RUSTFLAGS", "-C target-feature=+crt-static");
+            assert!(cargo.status().expect("cargo runs").success(), "the static program does not build");
+            target.join(TARGET).join("guest/modutils")
+        });
+        program.clone()
+    }
+}
+
+/// The folder of programs that belongs to the running test, task or benchmark. The benchmarks are a workspace with a target folder
+/// of their own; the programs are built in this one.
+fn target_folder() -> PathBuf {
+    let running = std::env::current_exe().expect("a running program has a file");
+    let folder = running.ancestors().find(|path| path.join(".fingerprint").is_dir()).expect("it lies in a target folder");
+    let profile = folder.file_name().unwrap_or_default();
+    if folder.starts_with(workspace().join("bench")) { workspace().join("target").join(profile) } else { folder.to_owned() }
 }

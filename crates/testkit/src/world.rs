@@ -47,6 +47,9 @@ impl World {
         let folder = tempfile::Builder::new().prefix("world").tempdir().expect("a temporary folder");
         let world = Self { folder, programs, kernel: None, daemons: Vec::new() };
         std::fs::create_dir_all(world.tree()).expect("a module tree");
+        for list in ["modules.order", "modules.builtin", "modules.builtin.modinfo"] {
+            std::fs::write(world.tree().join(list), "").expect("a list of the tree, as an installation of a kernel leaves it");
+        }
         std::fs::create_dir_all(world.path("etc/modprobe.d")).expect("a configuration folder");
         std::fs::create_dir_all(world.path("bin")).expect("a tool folder");
         for name in TOOLS {
@@ -107,7 +110,10 @@ impl World {
     pub fn kerneld(&mut self, arguments: &[&str]) -> u32 {
         let log = std::fs::File::create(self.path(format!("kerneld{}.log", self.daemons.len()))).expect("a log file");
         let mut command = self.command("kerneld");
-        command.arg("--foreground").arg("--root").arg(self.folder.path()).arg("--modprobe").arg(self.path("bin/modprobe")).args(arguments);
+        command.arg("--foreground").arg("--root").arg(self.folder.path()).args(arguments);
+        if !arguments.contains(&"--modprobe") {
+            command.arg("--modprobe").arg(self.path("bin/modprobe"));
+        }
         command.stdout(log.try_clone().expect("a log file")).stderr(log).stdin(Stdio::null());
         let child = command.spawn().expect("kerneld starts");
         let pid = child.id();

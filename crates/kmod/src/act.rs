@@ -1,0 +1,192 @@
+//! Carries out plans on a kernel.
+
+use std::process::Command;
+
+use crate::error::IoAction;
+use crate::kernel::{Depth, Force, Globals, Insert, Kernel, Lifetime};
+use crate::plan::{Action, Plan, Step};
+use crate::{Error, Result, name};
+
+/// How a plan is carried out.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Conditions {
+    /// Version checks to override.
+    pub force: Force,
+    /// Whether loaded modules may be cleaned away when idle (hosted kernels).
+    pub lifetime: Lifetime,
+    /// What becomes of modules that were loaded before a step failed.
+    pub on_failure: OnFailure,
+    /// Whether a module that is already there is an error (`--first-time`).
+    pub first_time: bool,
+}
+
+/// What becomes of modules that were loaded before a step failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// They stay, as on Linux today.
+    #[default]
+    Keep,
+    /// They are removed again, as modutils did.
+    Remove,
+}
+
+/// Why a plan failed.
+#[derive(Debug)]
+pub enum Failure<E> {
+    /// Something on our side.
+    Own(Error),
+    /// The kernel refused a step.
+    Kernel {
+        /// The step.
+        step: Box<Step>,
+        /// Its answer.
+        error: E,
+    },
+    /// A step that cannot be done: no module has that name.
+    Missing {
+        /// The name.
+        module: String,
+    },
+}
+
+impl<E> From<Error> for Failure<E> {
+    fn from(error: Error) -> Self {
+        Self::Own(error)
+    }
+}
+
+/// Loads the modules of a plan. Modules that are already in the kernel are passed over; `watch` sees every step that is really done,
+/// before it is.
+///
+/// # Errors
+/// [`Failure`]; steps that are not required never fail a plan.
+pub fn load<K: Kernel>(
+    kernel: &mut K,
+    plan: &Plan,
+    conditions: &Conditions,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> std::result::Result<(), Failure<K::Error>> {
+    let present = |kernel: &mut K, module: &str| {
+        let modules = kernel.modules().unwrap_or_default();
+        modules.iter().any(|m| name::from_word(&m.name) == module && m.state != "Loading")
+    };
+    let mut loaded = Vec::new();
+    for step in &plan.steps {
+        let asked = matches!(step.why, crate::plan::Why::Asked { .. });
+        if matches!(step.action, Action::Builtin) || present(kernel, &step.module) {
+            if asked && conditions.first_time {
+                return Err(Error::AlreadyLoaded { module: step.module.clone() }.into());
+            }
+            continue;
+        }
+        watch(Event::Step(step));
+        match load_step(kernel, step, conditions, watch) {
+            Ok(()) if matches!(step.action, Action::Insert { .. }) => loaded.push(step.module.clone()),
+            Ok(()) => {}
+            Err(Failure::Kernel { error, .. }) if !asked && already_there::<K>(&error) => {}
+            Err(Failure::Kernel { error, .. }) if !conditions.first_time && already_there::<K>(&error) => {}
+            Err(_) if !step.required => {}
+            Err(failure) => {
+                if conditions.on_failure == OnFailure::Remove {
+                    for module in loaded.iter().rev() {
+                        // What cannot be removed is in use by then, and stays.
+                        let _ = kernel.delete(module, Force::default());
+                    }
+                }
+                return Err(failure);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What happens while a plan is carried out.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A step begins.
+    Step(&'a Step),
+    /// The kernel or the linker has something to say.
+    Warning(String),
+}
+
+fn already_there<K: Kernel>(error: &K::Error) -> bool {
+    K::errno(error) == Some(uapi::Errno::EEXIST)
+}
+
+fn load_step<K: Kernel>(
+    kernel: &mut K,
+    step: &Step,
+    conditions: &Conditions,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> std::result::Result<(), Failure<K::Error>> {
+    match &step.action {
+        Action::Insert { path } => {
+            let parameters = words(&step.options);
+            let request = Insert {
+                path,
+                name: None,
+                parameters: &parameters,
+                force: conditions.force,
+                globals: Globals::Export,
+                lifetime: conditions.lifetime,
+                depth: Depth::Load,
+            };
+            let warnings = kernel.insert(&request).map_err(|error| Failure::Kernel { step: Box::new(step.clone()), error })?;
+            warnings.into_iter().for_each(|w| watch(Event::Warning(w)));
+            Ok(())
+        }
+        Action::Install { command, .. } => Ok(run_command(command, &step.module, &step.options)?),
+        Action::Missing => Err(Failure::Missing { module: step.module.clone() }),
+        Action::Builtin | Action::Remove | Action::RemoveCommand { .. } => Ok(()),
+    }
+}
+
+/// Removes the modules of a plan; modules that are only removed because nothing uses them may stay.
+///
+/// # Errors
+/// [`Failure`].
+pub fn unload<K: Kernel>(
+    kernel: &mut K,
+    plan: &Plan,
+    force: Force,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> std::result::Result<(), Failure<K::Error>> {
+    for step in &plan.steps {
+        watch(Event::Step(step));
+        let done = match &step.action {
+            Action::RemoveCommand { command, .. } => run_command(command, &step.module, "").map_err(Failure::Own),
+            _ => kernel.delete(&step.module, force).map_err(|error| Failure::Kernel { step: Box::new(step.clone()), error }),
+        };
+        match done {
+            Err(failure) if step.required => return Err(failure),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Runs an `install` or `remove` command with the shell. `$CMDLINE_OPTS` in it stands for the options, and the environment variable
+/// `MODPROBE_MODULE` holds the module.
+fn run_command(command: &str, module: &str, options: &str) -> Result<()> {
+    let line = command.replace("$CMDLINE_OPTS", options);
+    let status = Command::new("/bin/sh").arg("-c").arg(&line).env("MODPROBE_MODULE", module).status();
+    let status = status.map_err(|e| Error::io(IoAction::Run, "/bin/sh".as_ref(), e))?;
+    if status.success() { Ok(()) } else { Err(Error::Command { command: line, status: status.code() }) }
+}
+
+/// Splits options at blanks that do not stand in double quotes, which stay: the kernel takes them off.
+#[must_use]
+pub fn words(options: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in options.chars() {
+        quoted ^= c == '"';
+        if c.is_ascii_whitespace() && !quoted {
+            words.push(String::new());
+        } else if let Some(word) = words.last_mut() {
+            word.push(c);
+        }
+    }
+    words.retain(|w| !w.is_empty());
+    words
+}

@@ -1,0 +1,198 @@
+//! Makes the index files of a module tree: who needs whom, which aliases lead to which module.
+//!
+//! ```no_run
+//! use kmod::depmod::{self, Request};
+//! let request = Request::new("/".into(), "6.1.0-56-amd64".into());
+//! let made = depmod::run(&request, &Default::default(), &|_, _| ())?;
+//! made.publish()?;
+//! # Ok::<(), kmod::Error>(())
+//! ```
+
+mod cache;
+mod check;
+mod current;
+mod find;
+mod graph;
+mod names;
+mod notice;
+mod output;
+mod publish;
+mod scan;
+mod symvers;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub use check::{Finding, check};
+pub use current::is_current;
+pub use notice::{Level, Notice};
+pub use output::{FILES, Output};
+pub use symvers::KernelSymbols;
+
+use crate::config::DepmodConfig;
+use crate::{Error, Result};
+use scan::Scanned;
+
+/// Where modules live below the root, unless told otherwise.
+pub const MODULE_DIRECTORY: &str = "lib/modules";
+
+/// How much of the last run is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Read every module.
+    #[default]
+    Full,
+    /// Read only modules whose size, time or inode changed since the run that left a scan file; keep one for the next run.
+    Incremental,
+}
+
+/// Whether symbols are checked against what modules and the kernel have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SymbolCheck {
+    /// Not at all.
+    #[default]
+    None,
+    /// `-e`: unknown symbols are reported, and wrong checksums where both sides have one.
+    Report,
+}
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The root of the tree (`-b`).
+    pub root: PathBuf,
+    /// Where modules live below the root (`-m`); `lib/modules` as a rule.
+    pub module_directory: PathBuf,
+    /// Where the outputs go (`-o`): a root like `root`; `None` for `root` itself.
+    pub output_root: Option<PathBuf>,
+    /// The release.
+    pub release: String,
+    /// Single module files; empty for all of the tree.
+    pub files: Vec<PathBuf>,
+    /// Full or incremental.
+    pub mode: Mode,
+    /// Reporting of symbols.
+    pub check: SymbolCheck,
+    /// The kernel's own symbols (`-E`, `-F`).
+    pub kernel: KernelSymbols,
+}
+
+impl Request {
+    /// A full run over the tree of one release.
+    #[must_use]
+    pub fn new(root: PathBuf, release: String) -> Self {
+        Self {
+            root,
+            module_directory: MODULE_DIRECTORY.into(),
+            output_root: None,
+            release,
+            files: Vec::new(),
+            mode: Mode::Full,
+            check: SymbolCheck::None,
+            kernel: KernelSymbols::default(),
+        }
+    }
+
+    /// The directory of the release.
+    #[must_use]
+    pub fn tree(&self) -> PathBuf {
+        self.below(&self.root)
+    }
+
+    /// The directory that gets the index files.
+    #[must_use]
+    pub fn output(&self) -> PathBuf {
+        self.below(self.output_root.as_deref().unwrap_or(&self.root))
+    }
+
+    fn below(&self, root: &Path) -> PathBuf {
+        let relative = self.module_directory.strip_prefix("/").unwrap_or(&self.module_directory);
+        root.join(relative).join(&self.release)
+    }
+}
+
+/// The result of a run: nothing has been written yet.
+#[derive(Debug)]
+pub struct Made {
+    /// The index files, in the order in which `-n` prints them.
+    pub outputs: Vec<Output>,
+    /// What else there is to say.
+    pub notices: Vec<Notice>,
+    /// Number of modules of the tree.
+    pub modules: usize,
+    /// Number of modules whose files were read; the others were known.
+    pub read: usize,
+    directory: PathBuf,
+}
+
+impl Made {
+    /// Puts all files in place: each whole and on the disk before the first is visible.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: the old files are then as they were.
+    pub fn publish(&self) -> Result<()> {
+        let mine = |name: &str| self.outputs.iter().any(|o| o.name == name);
+        let obsolete: Vec<&str> = FILES.iter().copied().filter(|name| !mine(name)).collect();
+        publish::publish(&self.directory, &self.outputs, &obsolete)
+    }
+}
+
+/// Reads the tree and makes the index files. `progress` is told from several threads how many of how many modules have been read.
+///
+/// # Errors
+/// [`Error::Io`] if a directory cannot be read, [`Error::Cycles`]. A damaged module is a [`Notice`].
+pub fn run(request: &Request, config: &DepmodConfig, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Made> {
+    let mut notices: Vec<Notice> = config.bad.iter().cloned().map(Notice::BadLine).collect();
+    let found = find::find(request, config, &mut notices)?;
+    let directory = request.output();
+    let known = if request.mode == Mode::Incremental { cache::load(&directory).unwrap_or_default() } else { cache::Known::default() };
+    let (scanned, read) = gather(&found, known, progress, &mut notices);
+    let owner = graph::providers(&scanned);
+    let in_kernel = |symbol: &[u8]| request.kernel.contains(symbol);
+    let name = |module: usize| found.get(module).map_or_else(String::new, |f| f.name.clone());
+    let graph = graph::Graph::build(&scanned, &owner, &in_kernel, &name)?;
+    if request.check == SymbolCheck::Report {
+        symvers::check(&found, &scanned, &owner, &request.kernel, &mut notices);
+    }
+    let (builtin, builtin_modinfo) = output::builtin_inputs(request, &mut notices);
+    let material =
+        output::Material { found: &found, scanned: &scanned, graph: &graph, builtin: &builtin, builtin_modinfo: &builtin_modinfo };
+    let mut outputs = output::all(&material, &mut notices);
+    if request.mode == Mode::Incremental {
+        outputs.push(Output { name: cache::FILE, contents: cache::save(&found, &scanned) });
+    }
+    Ok(Made { outputs, notices, modules: found.len(), read, directory })
+}
+
+/// What is known of each module, from the last run or from its file; and how many files were read.
+fn gather(
+    found: &[find::Found],
+    mut known: cache::Known,
+    progress: &(dyn Fn(usize, usize) + Sync),
+    notices: &mut Vec<Notice>,
+) -> (Vec<Scanned>, usize) {
+    let mut scanned: Vec<Option<Scanned>> = found.iter().map(|f| known.take(f)).collect();
+    let unknown: Vec<&find::Found> = found.iter().zip(&scanned).filter(|(_, s)| s.is_none()).map(|(f, _)| f).collect();
+    let done = AtomicUsize::new(0);
+    let total = unknown.len();
+    let mut fresh = scan::scan_all(&unknown, &|| progress(done.fetch_add(1, Ordering::Relaxed) + 1, total)).into_iter();
+    for (found, slot) in found.iter().zip(&mut scanned).filter(|(_, slot)| slot.is_none()) {
+        *slot = Some(match fresh.next() {
+            Some(Ok(scanned)) => scanned,
+            Some(Err(e)) => {
+                notices.push(Notice::BadModule { path: found.path.clone(), reason: reason(&e) });
+                Scanned::default()
+            }
+            None => Scanned::default(),
+        });
+    }
+    (scanned.into_iter().flatten().collect(), total)
+}
+
+/// The cause alone: the notice names the file.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::File { source, .. } => source.to_string(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,112 @@
+//! The kernel's own symbols, from `Module.symvers` (`-E`) or `System.map` (`-F`), and the check of everybody's symbols (`-e`).
+
+use std::path::Path;
+
+use hashbrown::HashMap;
+
+use super::Notice;
+use super::find::Found;
+use super::scan::Scanned;
+use crate::error::IoAction;
+use crate::file::ModuleFile;
+use crate::{Error, Result};
+
+/// Symbols that the kernel itself has, with checksums where the source tells them.
+#[derive(Debug, Clone, Default)]
+pub struct KernelSymbols {
+    symbols: HashMap<Vec<u8>, Option<u64>>,
+}
+
+impl KernelSymbols {
+    /// Reads a `Module.symvers`: `CRC SYMBOL MODULE EXPORT`, of which the symbols of `vmlinux` count.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn add_symvers(&mut self, path: &Path) -> Result<()> {
+        let text = read(path)?;
+        for line in text.lines() {
+            let mut words = line.split_ascii_whitespace();
+            let (Some(crc), Some(symbol), Some("vmlinux")) = (words.next(), words.next(), words.next()) else { continue };
+            let crc = crc.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
+            self.symbols.insert(symbol.as_bytes().to_vec(), crc);
+        }
+        Ok(())
+    }
+
+    /// Reads a `System.map`: `ADDRESS TYPE NAME`; `prefix` is dropped from the names (`-P`).
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn add_system_map(&mut self, path: &Path, prefix: Option<char>) -> Result<()> {
+        let text = read(path)?;
+        for line in text.lines() {
+            let Some(name) = line.split_ascii_whitespace().nth(2) else { continue };
+            let name = prefix.and_then(|p| name.strip_prefix(p)).unwrap_or(name);
+            // Exports have an entry in a table; its name is the symbol's with a prefix.
+            let symbol = name.strip_prefix("__ksymtab_").unwrap_or(name);
+            self.symbols.insert(symbol.as_bytes().to_vec(), None);
+        }
+        Ok(())
+    }
+
+    /// Adds symbols by name: those that a hosted kernel tells.
+    pub fn add(&mut self, names: impl IntoIterator<Item = String>) {
+        self.symbols.extend(names.into_iter().map(|n| (n.into_bytes(), None)));
+    }
+
+    /// Whether the kernel has this symbol.
+    #[must_use]
+    pub fn contains(&self, symbol: &[u8]) -> bool {
+        !self.symbols.is_empty() && self.symbols.contains_key(symbol)
+    }
+
+    /// Whether nothing is known of the kernel.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.symbols.is_empty()
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io(IoAction::Read, path, e))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Reports symbols that nobody has and checksums that differ.
+pub(super) fn check(
+    found: &[Found],
+    scanned: &[Scanned],
+    owner: &HashMap<&[u8], usize>,
+    kernel: &KernelSymbols,
+    notices: &mut Vec<Notice>,
+) {
+    for (found, module) in found.iter().zip(scanned) {
+        for (symbol, weak) in module.imports.iter().zip(&module.weak) {
+            if !weak && !owner.contains_key(symbol) && !kernel.contains(symbol) {
+                let symbol = String::from_utf8_lossy(symbol).into_owned();
+                notices.push(Notice::UnknownSymbol { path: found.path.clone(), symbol });
+            }
+        }
+    }
+    let crcs = crcs(found, kernel);
+    for found in found {
+        let imports = ModuleFile::open(&found.path).and_then(|f| f.imports()).unwrap_or_default();
+        for import in imports {
+            let (Some(wanted), Some(&provided)) = (import.crc, crcs.get(import.name.as_bytes())) else { continue };
+            if wanted != provided && !import.weak {
+                notices.push(Notice::VersionMismatch { path: found.path.clone(), symbol: import.name, wanted, provided });
+            }
+        }
+    }
+}
+
+/// The checksum of every export that has one.
+fn crcs(found: &[Found], kernel: &KernelSymbols) -> HashMap<Vec<u8>, u64> {
+    let mut crcs = HashMap::new();
+    for module in found {
+        let exports = ModuleFile::open(&module.path).and_then(|f| f.exports()).unwrap_or_default();
+        crcs.extend(exports.into_iter().filter(|e| e.crc != 0).map(|e| (e.name.into_bytes(), e.crc)));
+    }
+    crcs.extend(kernel.symbols.iter().filter_map(|(name, crc)| Some((name.clone(), (*crc)?))));
+    crcs
+}

@@ -1,0 +1,85 @@
+//! Collects the facts on a running Linux.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+use super::{KernelFacts, ModuleFacts, Providers};
+use crate::file::{Modinfo, ModuleFile};
+use crate::index::symbols;
+use crate::info::Info;
+use crate::tree::Tree;
+use crate::{linux, name};
+
+/// What can be read of a module's file. What cannot is left out: the file may be the very thing that is wrong.
+#[must_use]
+pub fn of_module(path: &Path) -> ModuleFacts {
+    let mut facts = ModuleFacts { name: name::from_file(path), size: fs::metadata(path).map_or(0, |m| m.len()), ..ModuleFacts::default() };
+    let Ok(file) = ModuleFile::open(path) else { return facts };
+    let modinfo: Modinfo = file.modinfo().unwrap_or_default();
+    facts.vermagic = modinfo.value("vermagic").map(|v| v.into_owned());
+    facts.machine = file.machine().ok().flatten();
+    facts.signed = match file.signature() {
+        Ok(signature) => signature.map(|_| true),
+        Err(_) => Some(false),
+    };
+    facts.imports = file.imports().unwrap_or_default();
+    let mut parameters: Vec<String> = Info::of_modinfo(&modinfo).parameters.into_iter().map(|p| p.name).collect();
+    parameters.reverse();
+    facts.parameters = parameters;
+    facts
+}
+
+/// What the running kernel tells of itself. `reference` is a tree of its release, for the `vermagic` and machine of its modules.
+#[must_use]
+pub fn of_kernel(reference: Option<&Tree>) -> KernelFacts {
+    let text = |path: &str| fs::read_to_string(path).ok().map(|t| t.trim().to_owned());
+    let release = linux::release();
+    let sample = reference.and_then(|tree| {
+        let line = tree.modules().ok()?.into_iter().next()?.1;
+        ModuleFile::open(&tree.file(&line.path)).ok()
+    });
+    let vermagic = sample.as_ref().and_then(|f| f.modinfo().ok()?.value("vermagic").map(|v| v.into_owned()));
+    // Only a module of the very same release speaks for the kernel.
+    let vermagic = vermagic.filter(|v| v.split(' ').next() == Some(release.as_str()));
+    let cmdline = linux::command_line().unwrap_or_default();
+    let blacklist = cmdline.split_ascii_whitespace().filter_map(|w| w.strip_prefix("module_blacklist="));
+    KernelFacts {
+        vermagic,
+        machine: sample.and_then(|f| f.machine().ok().flatten()),
+        symbols: exported_symbols(),
+        signatures_enforced: text("/sys/module/module/parameters/sig_enforce").map(|t| t == "Y" || t == "1"),
+        lockdown: text("/sys/kernel/security/lockdown").as_deref().and_then(active_lockdown).map(str::to_owned),
+        modules_disabled: text("/proc/sys/kernel/modules_disabled").map(|t| t == "1"),
+        blacklist: blacklist.flat_map(|l| l.split(',')).map(name::from_word).collect(),
+        tree: Some(Path::new("/lib/modules").join(&release).is_dir()),
+        privileged: Some(rustix::process::geteuid().is_root()),
+        release,
+    }
+}
+
+/// The level in brackets: `none [integrity] confidentiality`.
+fn active_lockdown(text: &str) -> Option<&str> {
+    text.split_once('[')?.1.split_once(']').map(|(level, _)| level)
+}
+
+/// The symbols with an entry in a table of exports.
+fn exported_symbols() -> Option<HashSet<String>> {
+    let text = fs::read("/proc/kallsyms").ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let names = text.lines().filter_map(|l| l.split_ascii_whitespace().nth(2));
+    let exported: HashSet<String> = names.filter_map(|n| n.strip_prefix("__ksymtab_")).map(str::to_owned).collect();
+    (!exported.is_empty()).then_some(exported)
+}
+
+impl Providers for Tree {
+    fn of(&self, symbol: &str) -> Vec<(String, Option<u64>)> {
+        let found = self.symbols().search_wild(&format!("{}{symbol}", symbols::PREFIX)).unwrap_or_default();
+        let crc = |module: &str| {
+            let line = self.dependencies(module).ok()??;
+            let exports = ModuleFile::open(&self.file(&line.path)).and_then(|f| f.exports()).ok()?;
+            exports.into_iter().find(|e| e.name == symbol).map(|e| e.crc)
+        };
+        found.into_iter().map(|v| (v.text.clone(), crc(&v.text))).collect()
+    }
+}

@@ -1,0 +1,217 @@
+//! Why Linux refused a module, in the user's terms.
+//!
+//! The kernel answers with an error number that stands for many things. What it means follows from facts about the module's file, facts
+//! about the kernel, and the lines that the kernel logged meanwhile. [`explain`] puts these together and touches nothing, so that every
+//! case can be tested without a kernel; [`facts`] collects them on a running system.
+
+pub mod facts;
+mod reason;
+
+use crate::act;
+use crate::file::Import;
+
+pub use reason::{Enforcement, Reason, SignatureFault};
+
+/// What matters of the module's file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModuleFacts {
+    /// The module's name.
+    pub name: String,
+    /// `vermagic` of its `.modinfo`.
+    pub vermagic: Option<String>,
+    /// `e_machine` with class and byte order; `None` if the file is no ELF object.
+    pub machine: Option<crate::file::Machine>,
+    /// Size of the file in bytes.
+    pub size: u64,
+    /// Whether the file ends with a signature: `None` for none, `Some(false)` for one that cannot be read.
+    pub signed: Option<bool>,
+    /// The symbols that it needs.
+    pub imports: Vec<Import>,
+    /// The parameters that it has.
+    pub parameters: Vec<String>,
+}
+
+/// What matters of the kernel. Unknown facts are `None`: nothing is then concluded from them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KernelFacts {
+    /// `uname -r`.
+    pub release: String,
+    /// The `vermagic` that its modules carry.
+    pub vermagic: Option<String>,
+    /// The machine of its modules.
+    pub machine: Option<crate::file::Machine>,
+    /// Exported symbols of the kernel and of the loaded modules.
+    pub symbols: Option<std::collections::HashSet<String>>,
+    /// Whether only signed modules are taken (`module.sig_enforce`).
+    pub signatures_enforced: Option<bool>,
+    /// The active lockdown level, such as `integrity`; `None` or `none` for none.
+    pub lockdown: Option<String>,
+    /// Whether loading has been switched off until the next boot (`kernel.modules_disabled`).
+    pub modules_disabled: Option<bool>,
+    /// The modules of `module_blacklist=` on the kernel command line.
+    pub blacklist: Vec<String>,
+    /// Whether the tree of the running release is there.
+    pub tree: Option<bool>,
+    /// Whether the caller may load modules at all.
+    pub privileged: Option<bool>,
+}
+
+/// Who could provide a symbol, and with which checksum.
+pub trait Providers {
+    /// The modules of the tree that export the symbol, each with the checksum if known.
+    fn of(&self, symbol: &str) -> Vec<(String, Option<u64>)>;
+}
+
+/// A refused load.
+#[derive(Debug, Clone, Copy)]
+pub struct Refusal<'a> {
+    /// The error number.
+    pub errno: i32,
+    /// The parameters that were given.
+    pub parameters: &'a str,
+    /// What the kernel logged during the call, oldest line first.
+    pub log: &'a [String],
+}
+
+/// The reasons for a refusal, the most certain first; empty if nothing more than the error number is known.
+#[must_use]
+pub fn explain(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts, providers: &dyn Providers) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    match refusal.errno {
+        libc::EPERM => permission(refusal, module, kernel, &mut reasons),
+        libc::ENOEXEC => format(refusal, module, kernel, &mut reasons),
+        libc::ENOENT => symbols(refusal, module, kernel, providers, &mut reasons),
+        libc::EINVAL | libc::ERANGE => {
+            versions(refusal, module, providers, &mut reasons);
+            parameters(refusal, module, &mut reasons);
+            if module.size == 0 {
+                reasons.push(Reason::EmptyFile);
+            }
+        }
+        libc::EKEYREJECTED | libc::EBADMSG | libc::ENOKEY => reasons.push(signature(refusal, module, kernel)),
+        libc::EEXIST => reasons.push(Reason::AlreadyLoaded),
+        libc::ETXTBSY => reasons.push(Reason::OpenForWriting),
+        errno => reasons.push(Reason::InitFailed { errno }),
+    }
+    if kernel.tree == Some(false) {
+        reasons.push(Reason::TreeGone { release: kernel.release.clone() });
+    }
+    let told = |line: &&String| !reasons.iter().any(|r| r.tells(line));
+    let rest: Vec<Reason> = refusal.log.iter().filter(told).map(|line| Reason::Log { line: line.clone() }).collect();
+    reasons.extend(rest);
+    reasons
+}
+
+fn permission(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts, reasons: &mut Vec<Reason>) {
+    if kernel.privileged == Some(false) {
+        reasons.push(Reason::NotPrivileged);
+    }
+    if kernel.modules_disabled == Some(true) {
+        reasons.push(Reason::ModulesDisabled);
+    }
+    let blacklisted = refusal.log.iter().any(|l| l.contains("is blacklisted"));
+    if blacklisted || kernel.blacklist.contains(&module.name) {
+        reasons.push(Reason::CommandLineBlacklist);
+    }
+    let locked = kernel.lockdown.as_deref().is_some_and(|l| l != "none");
+    if locked || refusal.log.iter().any(|l| l.contains("Lockdown:")) {
+        reasons.push(signature(refusal, module, kernel));
+    }
+}
+
+fn signature(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts) -> Reason {
+    let logged = |text: &str| refusal.log.iter().any(|l| l.contains(text));
+    let fault = match module.signed {
+        None => SignatureFault::Missing,
+        Some(false) => SignatureFault::Unreadable,
+        Some(true) if refusal.errno == libc::EBADMSG => SignatureFault::Unreadable,
+        Some(true) if logged("unavailable key") || refusal.errno == libc::ENOKEY => SignatureFault::UnknownKey,
+        Some(true) if logged("unsupported crypto") => SignatureFault::UnknownDigest,
+        Some(true) => SignatureFault::Damaged,
+    };
+    let enforced = match (&kernel.lockdown, kernel.signatures_enforced) {
+        (Some(level), _) if level != "none" => Enforcement::Lockdown { level: level.clone() },
+        (_, Some(true)) => Enforcement::Enforced,
+        (_, Some(false)) => Enforcement::Off,
+        (_, None) => Enforcement::Unknown,
+    };
+    Reason::Signature { fault, enforced }
+}
+
+fn format(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts, reasons: &mut Vec<Reason>) {
+    match (module.machine, kernel.machine) {
+        (None, _) => reasons.push(Reason::NotAnObject { size: module.size }),
+        (Some(found), Some(wanted)) if found != wanted => reasons.push(Reason::OtherMachine { found, wanted }),
+        _ => {}
+    }
+    let logged = refusal.log.iter().find_map(|l| quoted_after(l, "should be '"));
+    let wanted = logged.map(str::to_owned).or_else(|| kernel.vermagic.clone());
+    if let (Some(found), Some(wanted)) = (&module.vermagic, wanted)
+        && found.trim() != wanted.trim()
+    {
+        reasons.push(Reason::Vermagic { found: found.clone(), wanted });
+    }
+    if let Some(line) = refusal.log.iter().find(|l| l.contains("disagrees about version of symbol")) {
+        let symbol = line.rsplit(' ').next().unwrap_or_default().to_owned();
+        let wanted = module.imports.iter().find(|i| i.name == symbol).and_then(|i| i.crc);
+        reasons.push(Reason::SymbolVersion { symbol, wanted, provided: None, provider: None });
+    }
+    for line in refusal.log.iter().filter(|l| l.contains("Unknown rela relocation") || l.contains("overflow in relocation")) {
+        reasons.push(Reason::Relocation { line: line.clone() });
+    }
+}
+
+fn symbols(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts, providers: &dyn Providers, reasons: &mut Vec<Reason>) {
+    let logged = refusal.log.iter().filter_map(|l| word_after(l, "Unknown symbol "));
+    let mut missing: Vec<String> = logged.map(str::to_owned).collect();
+    if missing.is_empty()
+        && let Some(known) = &kernel.symbols
+    {
+        let unknown = module.imports.iter().filter(|i| !i.weak && !known.contains(&i.name));
+        missing = unknown.map(|i| i.name.clone()).collect();
+    }
+    missing.dedup();
+    for symbol in missing {
+        let providers = providers.of(&symbol).into_iter().map(|(module, _)| module).collect();
+        reasons.push(Reason::UnknownSymbol { symbol, providers });
+    }
+}
+
+fn versions(refusal: &Refusal<'_>, module: &ModuleFacts, providers: &dyn Providers, reasons: &mut Vec<Reason>) {
+    for line in refusal.log {
+        let Some(symbol) = word_after(line, "disagrees about version of symbol ") else { continue };
+        let wanted = module.imports.iter().find(|i| i.name == symbol).and_then(|i| i.crc);
+        let provider = providers.of(symbol).into_iter().next();
+        let (provider, provided) = provider.map_or((None, None), |(module, crc)| (Some(module), crc));
+        reasons.push(Reason::SymbolVersion { symbol: symbol.to_owned(), wanted, provided, provider });
+    }
+}
+
+fn parameters(refusal: &Refusal<'_>, module: &ModuleFacts, reasons: &mut Vec<Reason>) {
+    for line in refusal.log {
+        if let Some(parameter) = quoted_after(line, "invalid for parameter `").or_else(|| quoted_after(line, "unknown parameter '")) {
+            reasons.push(Reason::BadParameter { parameter: parameter.to_owned(), known: module.parameters.clone() });
+        }
+    }
+    for word in act::words(refusal.parameters) {
+        let name = word.split('=').next().unwrap_or_default().replace('-', "_");
+        // The kernel takes these for every module.
+        let always = ["async_probe", "dyndbg"].contains(&name.as_str());
+        let known = always || module.parameters.iter().any(|p| p.replace('-', "_") == name);
+        if !known && !reasons.iter().any(|r| matches!(r, Reason::BadParameter { parameter, .. } if *parameter == name)) {
+            reasons.push(Reason::UnknownParameter { parameter: name, known: module.parameters.clone() });
+        }
+    }
+}
+
+/// The text between a marker that ends with a quote and the next quote.
+fn quoted_after<'a>(line: &'a str, marker: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(marker)?;
+    rest.split(['\'', '`']).next()
+}
+
+/// The word behind a marker.
+fn word_after<'a>(line: &'a str, marker: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(marker)?;
+    rest.split_ascii_whitespace().next()
+}

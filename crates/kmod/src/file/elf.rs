@@ -1,0 +1,205 @@
+//! The sections of an ELF object, by name: 32 and 64 bits, both byte orders (gABI chapter 4).
+
+use std::borrow::Cow;
+
+use super::source::Source;
+use crate::error::Part;
+use crate::{Error, Result};
+
+/// `e_machine` and the two identification bytes that say for which machine an object was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    /// 32 or 64 bits.
+    pub class: Class,
+    /// Byte order.
+    pub order: Order,
+    /// `e_machine`.
+    pub number: u16,
+}
+
+/// `EI_CLASS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// `ELFCLASS32`.
+    Elf32,
+    /// `ELFCLASS64`.
+    Elf64,
+}
+
+/// `EI_DATA`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// `ELFDATA2LSB`.
+    Little,
+    /// `ELFDATA2MSB`.
+    Big,
+}
+
+impl Order {
+    /// The 16-bit number at `at`.
+    pub(super) fn u16(self, bytes: &[u8], at: usize) -> Option<u16> {
+        let raw = *bytes.get(at..)?.first_chunk()?;
+        Some(if self == Self::Little { u16::from_le_bytes(raw) } else { u16::from_be_bytes(raw) })
+    }
+
+    /// The 32-bit number at `at`.
+    pub(super) fn u32(self, bytes: &[u8], at: usize) -> Option<u32> {
+        let raw = *bytes.get(at..)?.first_chunk()?;
+        Some(if self == Self::Little { u32::from_le_bytes(raw) } else { u32::from_be_bytes(raw) })
+    }
+
+    /// The 64-bit number at `at`.
+    pub(super) fn u64(self, bytes: &[u8], at: usize) -> Option<u64> {
+        let raw = *bytes.get(at..)?.first_chunk()?;
+        Some(if self == Self::Little { u64::from_le_bytes(raw) } else { u64::from_be_bytes(raw) })
+    }
+}
+
+impl Machine {
+    /// A number of the class's word size at `at`.
+    pub(super) fn word(self, bytes: &[u8], at: usize) -> Option<u64> {
+        match self.class {
+            Class::Elf32 => self.order.u32(bytes, at).map(u64::from),
+            Class::Elf64 => self.order.u64(bytes, at),
+        }
+    }
+
+    /// Size of an address, in bytes.
+    pub(super) fn word_size(self) -> usize {
+        match self.class {
+            Class::Elf32 => 4,
+            Class::Elf64 => 8,
+        }
+    }
+}
+
+/// What is needed of one section header.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Section {
+    name: u32,
+    kind: u32,
+    pub(super) offset: u64,
+    pub(super) size: u64,
+    pub(super) link: u32,
+}
+
+/// Offsets in a file header and in a section header, and the sizes of both (gABI figures 4-3 and 4-8).
+struct Shape {
+    header: u64,
+    shoff: usize,
+    shentsize: usize,
+    section: usize,
+    offset: usize,
+    size: usize,
+    link: usize,
+}
+
+const ELF32: Shape = Shape { header: 52, shoff: 32, shentsize: 46, section: 40, offset: 16, size: 20, link: 24 };
+const ELF64: Shape = Shape { header: 64, shoff: 40, shentsize: 58, section: 64, offset: 24, size: 32, link: 40 };
+
+const SHT_NULL: u32 = 0;
+const SHT_NOBITS: u32 = 8;
+const SHN_XINDEX: u16 = 0xffff;
+
+/// An ELF object whose section headers have been read.
+#[derive(Debug)]
+pub(super) struct Elf<'s> {
+    pub(super) source: &'s Source,
+    pub(super) machine: Machine,
+    sections: Vec<Section>,
+    names: Cow<'s, [u8]>,
+}
+
+impl<'s> Elf<'s> {
+    /// Reads the file header, the section headers and their names.
+    pub(super) fn parse(source: &'s Source) -> Result<Self> {
+        let ident = source.read(Part::ElfHeader, 0, 16).map_err(|_| Error::NotAnObject)?;
+        if !ident.starts_with(b"\x7fELF") {
+            return Err(Error::NotAnObject);
+        }
+        let class = match ident.get(4) {
+            Some(1) => Class::Elf32,
+            Some(2) => Class::Elf64,
+            other => return Err(Error::BadIdent { index: 4, found: other.copied().unwrap_or_default() }),
+        };
+        let order = match ident.get(5) {
+            Some(1) => Order::Little,
+            Some(2) => Order::Big,
+            other => return Err(Error::BadIdent { index: 5, found: other.copied().unwrap_or_default() }),
+        };
+        let shape = if class == Class::Elf32 { &ELF32 } else { &ELF64 };
+        let header = source.read(Part::ElfHeader, 0, shape.header)?;
+        let number = order.u16(&header, 18).unwrap_or_default();
+        let machine = Machine { class, order, number };
+        let (sections, names_index) = sections(source, machine, shape, &header)?;
+        let mut elf = Self { source, machine, sections, names: Cow::Borrowed(&[]) };
+        if let Some(&names) = elf.sections.get(names_index) {
+            elf.names = elf.data(names)?;
+        }
+        Ok(elf)
+    }
+
+    /// The bytes of a section; none for one that takes no space in the file.
+    pub(super) fn data(&self, section: Section) -> Result<Cow<'s, [u8]>> {
+        if matches!(section.kind, SHT_NULL | SHT_NOBITS) {
+            return Ok(Cow::Borrowed(&[]));
+        }
+        self.source.read(Part::SectionData, section.offset, section.size)
+    }
+
+    /// The first section of this name.
+    pub(super) fn section(&self, name: &str) -> Option<Section> {
+        self.sections.iter().copied().find(|s| self.name_is(s, name.as_bytes()))
+    }
+
+    /// The bytes of the first section of this name; empty if there is none.
+    pub(super) fn data_of(&self, name: &str) -> Result<Cow<'s, [u8]>> {
+        self.section(name).map_or(Ok(Cow::Borrowed(&[][..])), |s| self.data(s))
+    }
+
+    /// The section with this number in the section header table.
+    pub(super) fn numbered(&self, index: u32) -> Option<Section> {
+        self.sections.get(usize::try_from(index).ok()?).copied()
+    }
+
+    fn name_is(&self, section: &Section, name: &[u8]) -> bool {
+        let Some(rest) = usize::try_from(section.name).ok().and_then(|at| self.names.get(at..)) else { return false };
+        rest.starts_with(name) && rest.get(name.len()) == Some(&0)
+    }
+}
+
+/// Reads the section header table; its entries and the index of the one that holds the names.
+///
+/// With more than 65,279 sections `e_shnum` is 0 and `e_shstrndx` is `SHN_XINDEX`: the true numbers are in the first entry.
+fn sections(source: &Source, machine: Machine, shape: &Shape, header: &[u8]) -> Result<(Vec<Section>, usize)> {
+    let bad = |found: u64| Error::BadValue { part: Part::SectionHeaders, found };
+    let offset = machine.word(header, shape.shoff).unwrap_or_default();
+    let field = |at: usize| machine.order.u16(header, shape.shentsize + at).unwrap_or_default();
+    let (entry_size, count, names) = (field(0), field(2), field(4));
+    if offset == 0 {
+        return Ok((Vec::new(), 0));
+    }
+    if usize::from(entry_size) != shape.section {
+        return Err(bad(entry_size.into()));
+    }
+    let first = || {
+        let entry = source.read(Part::SectionHeaders, offset, entry_size.into())?;
+        section(&entry, machine, shape).ok_or_else(|| bad(0))
+    };
+    let count = if count == 0 { first()?.size } else { count.into() };
+    let names = if names == SHN_XINDEX { first()?.link } else { names.into() };
+    let size = count.checked_mul(entry_size.into()).ok_or_else(|| bad(count))?;
+    let table = source.read(Part::SectionHeaders, offset, size)?;
+    let all = table.chunks_exact(shape.section).filter_map(|entry| section(entry, machine, shape)).collect();
+    Ok((all, usize::try_from(names).map_err(|_| bad(names.into()))?))
+}
+
+fn section(entry: &[u8], machine: Machine, shape: &Shape) -> Option<Section> {
+    Some(Section {
+        name: machine.order.u32(entry, 0)?,
+        kind: machine.order.u32(entry, 4)?,
+        offset: machine.word(entry, shape.offset)?,
+        size: machine.word(entry, shape.size)?,
+        link: machine.order.u32(entry, shape.link)?,
+    })
+}

@@ -1,0 +1,56 @@
+//! The `.modinfo` section: `key=value` texts, each ended by a zero byte (Linux `include/linux/moduleparam.h`).
+
+use std::borrow::Cow;
+
+/// The texts of a `.modinfo` section, or of one module in `modules.builtin.modinfo`.
+#[derive(Debug, Clone, Default)]
+pub struct Modinfo {
+    bytes: Vec<u8>,
+}
+
+/// One text of a [`Modinfo`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// What stands before the first `=`.
+    pub key: &'a [u8],
+    /// What stands behind it; usually, but not always, UTF-8.
+    pub value: &'a [u8],
+}
+
+impl Modinfo {
+    /// Takes the bytes of the section.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
+    /// All texts in the order of the file. Padding between them is skipped; a text without `=` has an empty value.
+    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
+        self.bytes.split(|&b| b == 0).filter(|text| !text.is_empty()).map(|text| {
+            let mut halves = text.splitn(2, |&b| b == b'=');
+            Field { key: halves.next().unwrap_or_default(), value: halves.next().unwrap_or_default() }
+        })
+    }
+
+    /// The values of one key, in the order of the file.
+    ///
+    /// ```
+    /// let info = kmod::file::Modinfo::new(b"license=GPL\0alias=fs-vfat\0alias=fs-msdos\0".to_vec());
+    /// assert_eq!(info.values("alias").collect::<Vec<_>>(), ["fs-vfat", "fs-msdos"]);
+    /// ```
+    pub fn values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
+        self.fields().filter(move |f| f.key == key.as_bytes()).map(|f| String::from_utf8_lossy(f.value))
+    }
+
+    /// The first value of one key.
+    #[must_use]
+    pub fn value<'a>(&'a self, key: &'a str) -> Option<Cow<'a, str>> {
+        self.values(key).next()
+    }
+
+    /// The raw bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}

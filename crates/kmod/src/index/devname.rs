@@ -1,0 +1,103 @@
+//! `modules.devname`: `MODULE NODE TYPE MAJOR:MINOR`, device nodes that may exist before their module is loaded.
+
+use std::fmt::Write as _;
+
+/// The first line of the file; the file is left out if it would have no other.
+pub const HEADER: &str = "# Device nodes to trigger on-demand module loading.\n";
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DevNode {
+    /// The module that serves the node.
+    pub module: String,
+    /// Path below `/dev`.
+    pub node: String,
+    /// Character or block device.
+    pub kind: DevKind,
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+}
+
+/// The type of a device node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DevKind {
+    /// `c`.
+    Character,
+    /// `b`.
+    Block,
+}
+
+impl DevKind {
+    /// The letter that stands for it.
+    #[must_use]
+    pub fn letter(self) -> char {
+        match self {
+            Self::Character => 'c',
+            Self::Block => 'b',
+        }
+    }
+}
+
+/// What the aliases of a module say about device nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromAliases {
+    /// No `devname:` alias.
+    None,
+    /// A `devname:` alias without a `char-major-M-m` or `block-major-M-m` beside it.
+    NoNumbers {
+        /// The name.
+        node: String,
+    },
+    /// Both.
+    Node(DevNode),
+}
+
+/// Finds the device node of a module among its aliases.
+pub fn from_aliases<'a>(module: &str, aliases: impl Iterator<Item = &'a str>) -> FromAliases {
+    let mut node = None;
+    let mut numbers = None;
+    for alias in aliases {
+        if let Some(name) = alias.strip_prefix("devname:") {
+            node.get_or_insert_with(|| name.to_owned());
+        } else if let Some(rest) = alias.strip_prefix("char-major-") {
+            numbers = numbers.or_else(|| pair(rest).map(|p| (DevKind::Character, p)));
+        } else if let Some(rest) = alias.strip_prefix("block-major-") {
+            numbers = numbers.or_else(|| pair(rest).map(|p| (DevKind::Block, p)));
+        }
+    }
+    match (node, numbers) {
+        (None, _) => FromAliases::None,
+        (Some(node), None) => FromAliases::NoNumbers { node },
+        (Some(node), Some((kind, (major, minor)))) => FromAliases::Node(DevNode { module: module.to_owned(), node, kind, major, minor }),
+    }
+}
+
+/// `M-m`.
+fn pair(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.split_once('-')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// Appends one line.
+pub fn write(out: &mut String, node: &DevNode) {
+    let letter = node.kind.letter();
+    let _ = writeln!(out, "{} {} {letter}{}:{}", node.module, node.node, node.major, node.minor);
+}
+
+/// All lines that are well formed.
+pub fn parse(text: &str) -> impl Iterator<Item = DevNode> {
+    text.lines().filter(|l| !l.starts_with('#')).filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let (module, node, numbers) = (words.next()?, words.next()?, words.next()?);
+        let kind = match numbers.chars().next()? {
+            'c' => DevKind::Character,
+            'b' => DevKind::Block,
+            _ => return None,
+        };
+        let (major, minor) = numbers.get(1..)?.split_once(':')?;
+        let (major, minor) = (major.parse().ok()?, minor.parse().ok()?);
+        Some(DevNode { module: module.to_owned(), node: node.to_owned(), kind, major, minor })
+    })
+}

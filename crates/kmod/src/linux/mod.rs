@@ -1,0 +1,68 @@
+//! The running Linux kernel.
+
+mod load;
+pub mod log;
+mod sys;
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+pub(crate) use sys::{SignalsHeld, map};
+
+use crate::error::IoAction;
+use crate::kernel::{Force, Insert, Kernel, Loaded};
+use crate::{Error, Result, name, proc_modules};
+
+/// The module list of the kernel; not there in a kernel without modules.
+const MODULES: &str = "/proc/modules";
+
+/// The release of the running kernel, as `uname -r` prints it.
+#[must_use]
+pub fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+/// The command line that the kernel was started with; `None` where `/proc` is not mounted.
+#[must_use]
+pub fn command_line() -> Option<String> {
+    fs::read("/proc/cmdline").ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The kernel that this process runs on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Linux;
+
+impl Kernel for Linux {
+    type Error = Error;
+
+    fn release(&mut self) -> Result<String> {
+        Ok(release())
+    }
+
+    fn modules(&mut self) -> Result<Vec<Loaded>> {
+        match fs::read(MODULES) {
+            Ok(text) => proc_modules::parse(&String::from_utf8_lossy(&text)).map_err(|bad| Error::BadModuleList { line: bad.line }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(e) => Err(Error::io(IoAction::Read, Path::new(MODULES), e)),
+        }
+    }
+
+    fn insert(&mut self, request: &Insert<'_>) -> Result<Vec<String>> {
+        load::insert(request).map(|()| Vec::new())
+    }
+
+    fn delete(&mut self, module: &str, force: Force) -> Result<()> {
+        // The kernel never waits for users to go: without O_NONBLOCK the answer is the same.
+        let force = if force.vermagic || force.modversion { libc::O_TRUNC } else { 0 };
+        let refused = |e: io::Error| match e.raw_os_error() {
+            Some(libc::ENOENT) => Error::NotLoaded { module: module.to_owned() },
+            errno => Error::Refused { module: module.to_owned(), errno: errno.unwrap_or(libc::EIO) },
+        };
+        sys::delete_module(&name::from_word(module), libc::O_NONBLOCK | force).map_err(refused)
+    }
+
+    fn errno(error: &Error) -> Option<uapi::Errno> {
+        uapi::Errno::from_number(error.errno())
+    }
+}

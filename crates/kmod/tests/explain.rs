@@ -1,0 +1,179 @@
+//! Every way in which Linux 6.1 refuses a module, as error number and log lines, with the reasons that are given for it.
+
+use std::collections::HashSet;
+
+use kmod::explain::{KernelFacts, ModuleFacts, Providers, Reason, Refusal, explain};
+use kmod::file::{Class, Import, Machine, Order};
+
+const AMD64: Machine = Machine { class: Class::Elf64, order: Order::Little, number: 62 };
+const ARM: Machine = Machine { class: Class::Elf32, order: Order::Little, number: 40 };
+
+/// `fat` exports `fat_scan`.
+struct OneProvider;
+
+impl Providers for OneProvider {
+    fn of(&self, symbol: &str) -> Vec<(String, Option<u64>)> {
+        if symbol == "fat_scan" { vec![("fat".to_owned(), Some(0x1234_5678))] } else { Vec::new() }
+    }
+}
+
+fn module() -> ModuleFacts {
+    let import = |name: &str| Import { name: name.to_owned(), weak: false, crc: Some(0xdead_beef) };
+    ModuleFacts {
+        name: "vfat".to_owned(),
+        vermagic: Some("6.1.0 SMP mod_unload modversions ".to_owned()),
+        machine: Some(AMD64),
+        size: 20_000,
+        signed: Some(true),
+        imports: vec![import("fat_scan"), import("printk")],
+        parameters: vec!["level".to_owned(), "num".to_owned()],
+    }
+}
+
+fn kernel() -> KernelFacts {
+    KernelFacts {
+        release: "6.1.0".to_owned(),
+        vermagic: Some("6.1.0 SMP preempt mod_unload modversions ".to_owned()),
+        machine: Some(AMD64),
+        symbols: Some(HashSet::from(["printk".to_owned()])),
+        signatures_enforced: Some(false),
+        lockdown: Some("none".to_owned()),
+        modules_disabled: Some(false),
+        blacklist: Vec::new(),
+        tree: Some(true),
+        privileged: Some(true),
+    }
+}
+
+/// The reasons as one text, and what was logged.
+fn told(errno: i32, log: &[&str], parameters: &str, module: &ModuleFacts, kernel: &KernelFacts) -> String {
+    let log: Vec<String> = log.iter().map(|&l| l.to_owned()).collect();
+    let reasons = explain(&Refusal { errno, parameters, log: &log }, module, kernel, &OneProvider);
+    reasons.iter().map(Reason::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn files_that_are_no_modules_of_this_machine() {
+    let cut = ModuleFacts { machine: None, size: 40, ..module() };
+    let text = told(libc::ENOEXEC, &["Invalid ELF header len 40"], "", &cut, &kernel());
+    assert_eq!(
+        text,
+        "the file is not an ELF object, or was cut off at 40 bytes\n\
+                      the module was made for another kernel: it lacks `preempt` (module `6.1.0 SMP mod_unload modversions`, \
+                      kernel `6.1.0 SMP preempt mod_unload modversions`)\nkernel: Invalid ELF header len 40"
+    );
+    let other = ModuleFacts { machine: Some(ARM), vermagic: kernel().vermagic, ..module() };
+    let text = told(libc::ENOEXEC, &[], "", &other, &kernel());
+    assert_eq!(text, "the module was made for ARM (32-bit, little endian), the kernel runs on x86-64 (64-bit, little endian)");
+    let empty = ModuleFacts { size: 0, ..module() };
+    assert_eq!(told(libc::EINVAL, &[], "", &empty, &kernel()), "the file is empty");
+}
+
+#[test]
+fn another_kernels_module() {
+    let log = ["vfat: version magic '6.1.0 SMP mod_unload modversions ' should be '6.1.0 SMP preempt mod_unload modversions '"];
+    let text = told(libc::ENOEXEC, &log, "", &module(), &KernelFacts { vermagic: None, ..kernel() });
+    assert_eq!(
+        text,
+        "the module was made for another kernel: it lacks `preempt` (module `6.1.0 SMP mod_unload modversions`, \
+                      kernel `6.1.0 SMP preempt mod_unload modversions`)"
+    );
+    let gone = KernelFacts { tree: Some(false), ..kernel() };
+    assert!(told(libc::ENOEXEC, &log, "", &module(), &gone).ends_with("reboot into the new kernel"));
+}
+
+#[test]
+fn symbols() {
+    let text = told(libc::ENOENT, &["vfat: Unknown symbol fat_scan (err -2)"], "", &module(), &kernel());
+    assert_eq!(text, "unknown symbol `fat_scan`: load fat first");
+    // Without a log, the kernel's own list of symbols tells.
+    assert_eq!(told(libc::ENOENT, &[], "", &module(), &kernel()), "unknown symbol `fat_scan`: load fat first");
+    let text = told(libc::ENOENT, &["vfat: Unknown symbol nothing (err -2)"], "", &module(), &kernel());
+    assert_eq!(text, "unknown symbol `nothing`: no module of the tree provides it");
+    let log = ["vfat: disagrees about version of symbol fat_scan", "vfat: Unknown symbol fat_scan (err -22)"];
+    let text = told(libc::EINVAL, &log, "", &module(), &kernel());
+    assert!(
+        text.starts_with("the module was compiled against another version of `fat_scan`: it wants 0xdeadbeef, fat provides 0x12345678"),
+        "{text}"
+    );
+    let log = ["hello: disagrees about version of symbol module_layout"];
+    let text = told(libc::ENOEXEC, &log, "", &ModuleFacts { vermagic: None, ..module() }, &kernel());
+    assert!(text.starts_with("the module was compiled against another version of `module_layout`"), "{text}");
+}
+
+#[test]
+fn parameters() {
+    let text = told(libc::EINVAL, &["hello: `abc' invalid for parameter `num'"], "num=abc", &module(), &kernel());
+    assert!(text.starts_with("bad value for `num`; the module has: level num\n"), "{text}");
+    let text = told(libc::EINVAL, &[], "bogus=1 level=2 dyndbg=+p", &module(), &kernel());
+    assert_eq!(text, "there is no parameter `bogus`; the module has: level num");
+}
+
+#[test]
+fn signatures() {
+    let unsigned = ModuleFacts { signed: None, ..module() };
+    let enforced = KernelFacts { signatures_enforced: Some(true), ..kernel() };
+    let locked = KernelFacts { lockdown: Some("integrity".to_owned()), ..kernel() };
+    for (errno, log, module, kernel, expected) in [
+        (
+            libc::EKEYREJECTED,
+            "Loading of unsigned module is rejected",
+            &unsigned,
+            &enforced,
+            "the module is not signed, and module.sig_enforce insists on signatures",
+        ),
+        (
+            libc::EKEYREJECTED,
+            "Loading of module with unavailable key is rejected",
+            &module(),
+            &enforced,
+            "the module is signed with a key that the kernel does not have, and module.sig_enforce insists on signatures",
+        ),
+        (
+            libc::EKEYREJECTED,
+            "",
+            &module(),
+            &kernel(),
+            "the module was changed after it was signed, or its key is not accepted; \
+          the kernel takes unsigned modules, but none with a broken signature",
+        ),
+        (
+            libc::EBADMSG,
+            "",
+            &module(),
+            &kernel(),
+            "the signature of the module cannot be read; the kernel takes unsigned modules, but none with a broken signature",
+        ),
+        (
+            libc::EPERM,
+            "Lockdown: insmod: unsigned module loading is restricted; see man kernel_lockdown.7",
+            &unsigned,
+            &locked,
+            "the module is not signed, and lockdown (integrity) insists on signatures",
+        ),
+    ] {
+        let log: Vec<&str> = [log].into_iter().filter(|l| !l.is_empty()).collect();
+        let text = told(errno, &log, "", module, kernel);
+        assert_eq!(text.lines().next().unwrap(), expected);
+    }
+}
+
+#[test]
+fn permissions() {
+    let forbidden = KernelFacts { blacklist: vec!["vfat".to_owned()], ..kernel() };
+    assert_eq!(told(libc::EPERM, &[], "", &module(), &forbidden), "the kernel command line forbids the module: module_blacklist=");
+    let log = ["Module vfat is blacklisted"];
+    assert_eq!(told(libc::EPERM, &log, "", &module(), &kernel()), "the kernel command line forbids the module: module_blacklist=");
+    let disabled = KernelFacts { modules_disabled: Some(true), ..kernel() };
+    assert!(told(libc::EPERM, &[], "", &module(), &disabled).contains("kernel.modules_disabled is 1"));
+    let user = KernelFacts { privileged: Some(false), ..kernel() };
+    assert!(told(libc::EPERM, &[], "", &module(), &user).contains("CAP_SYS_MODULE"));
+}
+
+#[test]
+fn the_modules_own_start() {
+    let text = told(libc::ENODEV, &["hello: no such hardware"], "", &module(), &kernel());
+    assert_eq!(text, "the module's own start answered: No such device (os error 19)\nkernel: hello: no such hardware");
+    assert_eq!(told(libc::EEXIST, &[], "", &module(), &kernel()), "the module is already loaded");
+    assert_eq!(told(libc::ETXTBSY, &[], "", &module(), &kernel()), "somebody has the file open for writing");
+}

@@ -1,0 +1,174 @@
+//! Guests: real kernels that boot an initramfs with the tools under test, run a script, and answer its status.
+//!
+//! No root, no hardware virtualization, no network and no disk is needed while a guest runs.
+
+mod cpio;
+mod machine;
+mod subset;
+mod vmlinux;
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+pub use cpio::Archive;
+pub use machine::{Flavour, Machine};
+pub use subset::subset;
+
+use crate::debian::{self, FetchError};
+
+/// How long a guest may run.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// The guest's `/init`: mounts, runs the script, says its status, ends the machine.
+const INIT: &str = "#!/bin/busybox sh
+export PATH=/sbin:/bin:/usr/sbin:/usr/bin HOME=/root
+/bin/busybox mount -t proc proc /proc; /bin/busybox mount -t sysfs sysfs /sys; /bin/busybox mount -t devtmpfs dev /dev
+/bin/busybox mkdir -p /dev/shm; /bin/busybox mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
+rc=0; /bin/busybox sh /test.sh </dev/null; rc=$?
+echo; echo \"GUEST-EXIT: $rc\"
+/bin/busybox reboot -n -f
+";
+
+/// What a guest did.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The script's exit status; `None` where the guest ended without one (a panic) or took too long.
+    pub status: Option<i32>,
+    /// All that the console showed.
+    pub console: String,
+}
+
+impl Run {
+    /// The console, where the script ended with 0.
+    ///
+    /// # Panics
+    /// Where it did not.
+    #[must_use]
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.status, Some(0), "the guest's script failed; its console:\n{}", self.console);
+        self.console
+    }
+}
+
+/// A guest that is being prepared.
+#[derive(Debug)]
+pub struct Guest {
+    machine: Machine,
+    archive: Archive,
+    memory: u32,
+    append: String,
+}
+
+impl Guest {
+    /// A guest with busybox in `/bin` (its applets too, but for the module tools, which are what is tested), and nothing in `/lib/modules`.
+    ///
+    /// # Errors
+    /// [`FetchError`] where a package cannot be had.
+    pub fn new(flavour: Flavour) -> Result<Self, FetchError> {
+        let machine = Machine::new(flavour)?;
+        let busybox = debian::package("busybox-static")?.join("bin/busybox");
+        let mut archive = Archive::default();
+        for folder in
+            ["bin", "sbin", "usr/bin", "usr/sbin", "etc/modprobe.d", "proc", "sys", "dev", "tmp", "mnt", "run", "root", "lib/modules"]
+        {
+            archive.folder(folder);
+        }
+        let failed = |error: std::io::Error| FetchError { package: "busybox-static".to_owned(), reason: error.to_string() };
+        archive.copy(&busybox, "bin/busybox").map_err(failed)?;
+        let listed = std::process::Command::new(&busybox).arg("--list").output().map_err(failed)?;
+        let ours = ["busybox", "insmod", "rmmod", "lsmod", "modprobe", "depmod", "modinfo"];
+        for applet in String::from_utf8_lossy(&listed.stdout).lines().filter(|applet| !ours.contains(applet)) {
+            archive.link(&format!("bin/{applet}"), "busybox");
+        }
+        archive.file("init", 0o755, INIT.as_bytes());
+        let memory = if flavour == Flavour::Uml { 256 } else { 512 };
+        Ok(Self { machine, archive, memory, append: String::new() })
+    }
+
+    /// The kernel that it boots.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// The archive, to add files to.
+    pub fn archive(&mut self) -> &mut Archive {
+        &mut self.archive
+    }
+
+    /// More memory, in MiB.
+    pub fn memory(&mut self, mib: u32) -> &mut Self {
+        self.memory = mib;
+        self
+    }
+
+    /// Further words of the kernel's command line.
+    pub fn append(&mut self, words: &str) -> &mut Self {
+        self.append = words.to_owned();
+        self
+    }
+
+    /// Puts the static multi-call program into `/sbin` under all its names.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn tools(&mut self, program: &Path) -> std::io::Result<&mut Self> {
+        self.archive.copy(program, "sbin/modutils")?;
+        for name in crate::programs::TOOLS.iter().filter(|name| **name != "modutils") {
+            self.archive.link(&format!("sbin/{name}"), "modutils");
+        }
+        Ok(self)
+    }
+
+    /// Puts a folder of modules with its indexes into `/lib/modules/RELEASE`.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn tree(&mut self, folder: &Path) -> std::io::Result<&mut Self> {
+        let path = format!("lib/modules/{}", self.machine.release());
+        self.archive.copy(folder, &path)?;
+        Ok(self)
+    }
+
+    /// Boots, runs the script with busybox's shell, and waits for the end.
+    ///
+    /// # Errors
+    /// [`FetchError`] where the machine cannot be had or started.
+    pub fn boot(mut self, script: &str) -> Result<Run, FetchError> {
+        let failed = |error: std::io::Error| FetchError { package: "guest".to_owned(), reason: error.to_string() };
+        self.archive.file("test.sh", 0o755, script.as_bytes());
+        let scratch = tempfile::tempdir().map_err(failed)?;
+        let initramfs = scratch.path().join("initramfs");
+        std::fs::write(&initramfs, self.archive.finish()).map_err(failed)?;
+        let mut command = self.machine.command(&initramfs, scratch.path(), self.memory, &self.append)?;
+        let complaints = std::fs::File::create(scratch.path().join("stderr")).map_err(failed)?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(complaints).spawn().map_err(failed)?;
+        let mut run = watch(child);
+        run.console.push_str(&std::fs::read_to_string(scratch.path().join("stderr")).unwrap_or_default());
+        Ok(run)
+    }
+}
+
+/// Reads the console to its end, and ends a guest that takes too long.
+fn watch(mut child: Child) -> Run {
+    let mut output = child.stdout.take().expect("the console is piped");
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _length = output.read_to_end(&mut bytes);
+        bytes
+    });
+    let start = Instant::now();
+    while matches!(child.try_wait(), Ok(None)) {
+        if start.elapsed() > LIMIT && child.kill().is_ok() {
+            let _status = child.wait();
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let console = String::from_utf8_lossy(&reader.join().unwrap_or_default()).replace('\r', "");
+    let status = console.lines().rev().find_map(|line| line.split_once("GUEST-EXIT: ")?.1.trim().parse().ok());
+    Run { status, console }
+}

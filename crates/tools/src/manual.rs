@@ -1,0 +1,214 @@
+//! The program under its own names: help, and what packagers need: man pages, completions, links.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::applet::APPLETS;
+use crate::{Console, Failed, Outcome, multicall};
+
+/// All module tools in one program
+#[derive(Parser)]
+#[command(version, subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+struct Own {
+    #[command(subcommand)]
+    task: Task,
+}
+
+/// What the program does for itself; the commands themselves never come here.
+#[derive(Subcommand)]
+enum Task {
+    /// List the commands
+    Help,
+    /// Write a man page for every command
+    Man {
+        /// Directory to write `COMMAND.8` files to; it is made if it is not there
+        directory: PathBuf,
+    },
+    /// Print the completions of a command, or write those of all of them
+    Completions {
+        /// Shell to write them for
+        shell: Shell,
+        /// Command to print them for
+        #[arg(required_unless_present = "dir")]
+        command: Option<String>,
+        /// Directory to write a file for every command to
+        #[arg(long, value_name = "DIRECTORY", conflicts_with = "command")]
+        dir: Option<PathBuf>,
+    },
+    /// Make a link to this program for every command
+    Links {
+        /// Directory to make them in
+        directory: PathBuf,
+    },
+}
+
+/// Commands that have no program of their own: they are words of kmod.
+const WORDS_OF_KMOD: [&str; 1] = ["static-nodes"];
+
+/// Runs the program's own tasks; answers the exit status.
+pub(crate) fn run(name: &'static str, arguments: Vec<OsString>) -> u8 {
+    let mut console = Console::new(name);
+    let definition = definition(name);
+    let matches = match multicall::parse(definition, arguments, &mut console) {
+        Ok(matches) => matches,
+        Err(status) => return status,
+    };
+    let outcome = match <Own as clap::FromArgMatches>::from_arg_matches(&matches) {
+        Ok(Own { task: Task::Help }) => {
+            let help = self::definition(name).render_help().to_string();
+            console.print(&help)
+        }
+        Ok(Own { task: Task::Man { directory } }) => written(man(&directory), &directory, &mut console),
+        Ok(Own { task: Task::Links { directory } }) => written(links(&directory), &directory, &mut console),
+        Ok(Own { task: Task::Completions { shell, dir: Some(directory), .. } }) => {
+            written(completions(shell, &directory), &directory, &mut console)
+        }
+        Ok(Own { task: Task::Completions { shell, command, dir: None } }) => {
+            print_completions(shell, command.as_deref().unwrap_or_default(), &mut console)
+        }
+        Err(error) => {
+            console.error(error);
+            Err(Failed)
+        }
+    };
+    u8::from(outcome.is_err())
+}
+
+/// The definition of the program itself, with the commands listed in its help.
+pub(crate) fn definition(name: &'static str) -> clap::Command {
+    let mut list = String::from("Module commands (call them by these names, or as the first word):\n");
+    for applet in APPLETS {
+        let about = (applet.definition)().get_about().map(ToString::to_string).unwrap_or_default();
+        list.push_str(&format!("  {:<14} {about}\n", applet.name));
+    }
+    <Own as clap::CommandFactory>::command().name(name).after_help(list)
+}
+
+/// Reports a failed write.
+fn written(result: io::Result<()>, directory: &Path, console: &mut Console) -> Outcome {
+    result.map_err(|error| {
+        console.error(format_args!("cannot write to `{}`: {error}", directory.display()));
+        Failed
+    })
+}
+
+/// The man page of a definition, in section 8.
+pub(crate) fn page(definition: clap::Command) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(definition).section("8").manual("System administration").render(&mut text)?;
+    Ok(text)
+}
+
+/// The completions of a definition.
+pub(crate) fn completion(shell: Shell, name: &str, mut definition: clap::Command) -> Vec<u8> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut definition, name, &mut text);
+    text
+}
+
+/// Every command, and the program itself, with their definitions.
+fn definitions() -> impl Iterator<Item = (&'static str, clap::Command)> {
+    let own = std::iter::once(("modutils", definition("modutils")));
+    APPLETS.iter().map(|applet| (applet.name, (applet.definition)())).chain(own)
+}
+
+/// Writes `NAME.8` for every command.
+fn man(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    for (name, definition) in definitions() {
+        let prefix = if WORDS_OF_KMOD.contains(&name) { "kmod-" } else { "" };
+        fs::write(directory.join(format!("{prefix}{name}.8")), page(definition)?)?;
+    }
+    Ok(())
+}
+
+/// Writes a completion file for every command, named as the shell looks for it.
+fn completions(shell: Shell, directory: &Path) -> io::Result<()> {
+    use clap_complete::Generator;
+    fs::create_dir_all(directory)?;
+    for (name, definition) in definitions() {
+        fs::write(directory.join(shell.file_name(name)), completion(shell, name, definition))?;
+    }
+    Ok(())
+}
+
+/// Prints the completions of one command.
+fn print_completions(shell: Shell, command: &str, console: &mut Console) -> Outcome {
+    match definitions().find(|(name, _)| *name == command) {
+        Some((name, definition)) => console.print(&String::from_utf8_lossy(&completion(shell, name, definition))),
+        None => {
+            console.error(format_args!("there is no command `{command}`"));
+            Err(Failed)
+        }
+    }
+}
+
+/// Makes symbolic links named after the commands, to the program that runs.
+fn links(directory: &Path) -> io::Result<()> {
+    let program = std::env::current_exe()?;
+    fs::create_dir_all(directory)?;
+    let names = APPLETS.iter().map(|applet| applet.name).filter(|name| !WORDS_OF_KMOD.contains(name));
+    for name in names.chain(["kmod"]) {
+        match std::os::unix::fs::symlink(&program, directory.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{completion, definitions, page};
+    use clap_complete::Shell;
+
+    /// Every option of every command stands in its help, its man page and its completions, with a text.
+    #[test]
+    fn parser_help_manual_and_completions_agree() {
+        for (name, mut definition) in definitions() {
+            definition.build();
+            let help = definition.render_long_help().to_string();
+            let manual = String::from_utf8(page(definition.clone()).unwrap()).unwrap().replace("\\-", "-");
+            let bash = String::from_utf8(completion(Shell::Bash, name, definition.clone())).unwrap();
+            assert!(definition.get_about().is_some(), "{name} has no description");
+            for argument in definition.get_arguments() {
+                let text = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(!text.is_empty(), "{name}: `{}` has no help", argument.get_id());
+                assert!(!text.ends_with('.'), "{name}: the help of `{}` ends with a full stop", argument.get_id());
+                let forms = [argument.get_short().map(|short| format!("-{short}")), argument.get_long().map(|long| format!("--{long}"))];
+                for form in forms.into_iter().flatten() {
+                    assert!(help.contains(&form), "{name}: help lacks {form}");
+                    assert!(manual.contains(&form), "{name}: man page lacks {form}");
+                    assert!(bash.contains(&form), "{name}: completions lack {form}");
+                }
+            }
+        }
+    }
+
+    /// The words of an example line of a command. What has no program of its own is called as a word of kmod.
+    fn words<'a>(line: &'a str, name: &str) -> Option<Vec<&'a str>> {
+        let words: Vec<&str> = line.strip_prefix("  ")?.split(" #").next()?.split_whitespace().collect();
+        let words = if words.first() == Some(&"kmod") { words.get(1..)?.to_vec() } else { words };
+        (words.first() == Some(&name)).then_some(words)
+    }
+
+    /// A command's examples are lines that its own parser accepts.
+    #[test]
+    fn examples_are_accepted_by_the_parser() {
+        for applet in super::APPLETS {
+            let definition = (applet.definition)();
+            let text = definition.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples: Vec<_> = text.lines().filter_map(|line| words(line, applet.name)).collect();
+            assert!(!examples.is_empty(), "{} has no examples", applet.name);
+            for example in examples {
+                let result = (applet.definition)().try_get_matches_from(&example);
+                assert!(result.is_ok(), "{example:?}: {:?}", result.err());
+            }
+        }
+    }
+}

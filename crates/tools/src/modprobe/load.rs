@@ -1,0 +1,177 @@
+//! Loading.
+
+use kmod::Error;
+use kmod::act::{self, Conditions, Event, Failure, OnFailure};
+use kmod::explain::{Reason, Refusal, explain, facts};
+use kmod::kernel::{Force, Kernel, Lifetime};
+use kmod::linux::log::LogMark;
+use kmod::lookup::{Match, Via, find};
+use kmod::name;
+use kmod::plan::{self, Action, Commands, InsertRequest, Plan, Why};
+use kmod::tree::Tree;
+use uapi::Errno;
+
+use super::Modprobe;
+use super::session::Session;
+use crate::target::Target;
+use crate::{Console, Failed, Outcome};
+
+/// Loads the modules that the words name. After one that fails, the others are still tried with `-a`.
+pub(super) fn load<K: Kernel>(options: &Modprobe, session: &Session, kernel: &mut K, console: &mut Console) -> Outcome {
+    let (targets, parameters) = options.targets();
+    let mut outcome = Ok(());
+    for word in targets {
+        let done = plans(options, session, word, &parameters, console).and_then(|plans| {
+            let mut each = Ok(());
+            for (target, plan) in plans {
+                each = run(options, session, &target, &plan, kernel, console).and(each);
+            }
+            each
+        });
+        outcome = outcome.and(done);
+    }
+    outcome
+}
+
+/// The plans for all modules that a word stands for.
+pub(super) fn plans(
+    options: &Modprobe,
+    session: &Session,
+    word: &str,
+    parameters: &str,
+    console: &mut Console,
+) -> Result<Vec<(Match, Plan)>, Failed> {
+    let request = InsertRequest {
+        options: parameters.to_owned(),
+        commands: if options.ignore_install { Commands::Ignore } else { Commands::Obey },
+        blacklist_names: options.use_blacklist,
+        ignore_forbid: options.ignore_forbid,
+    };
+    let mut plans = Vec::new();
+    for target in targets(options, session, word, console)? {
+        match plan::insert(&session.tree, &session.config, &target, &request) {
+            Ok(plan) => plans.push((target, plan)),
+            Err(error) => {
+                console.error(format_args!("could not insert '{}': {error}", target.module));
+                return Err(Failed);
+            }
+        }
+    }
+    for problem in session.tree.take_problems() {
+        console.warning(format_args!("{problem}; the text index is read instead"));
+    }
+    Ok(plans)
+}
+
+/// The modules that a word stands for: a file if it begins like a path, else what the look-up finds.
+pub(super) fn targets(options: &Modprobe, session: &Session, word: &str, console: &mut Console) -> Result<Vec<Match>, Failed> {
+    if name::is_path(word) {
+        if !std::path::Path::new(word).is_file() {
+            options.complain(console, format_args!("Module {word} not found in directory {}", session.tree.directory().display()));
+            return Err(Failed);
+        }
+        return Ok(vec![Match { module: name::from_path(word), alias: Some(word.to_owned()), via: Via::Path }]);
+    }
+    find(&session.tree, &session.config, word).map_err(|error| {
+        match error {
+            Error::NotFound { name, directory } => {
+                options.complain(console, format_args!("Module {name} not found in directory {}", directory.display()));
+            }
+            other => console.fatal(other),
+        }
+        Failed
+    })
+}
+
+fn run<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, plan: &Plan, kernel: &mut K, console: &mut Console) -> Outcome {
+    for left in &plan.left_out {
+        console.info(format_args!("{} is left out: {} ({})", left.module, left.rule, left.place));
+    }
+    if options.dry_run {
+        return dry_run(options, plan, kernel, console);
+    }
+    let hosted = matches!(options.kernel.target(), Target::Hosted(_));
+    let conditions = Conditions {
+        force: Force { vermagic: options.force || options.force_vermagic, modversion: options.force || options.force_modversion },
+        lifetime: if options.autoclean { Lifetime::Autoclean } else { Lifetime::Manual },
+        on_failure: if hosted { OnFailure::Remove } else { OnFailure::Keep },
+        first_time: options.first_time,
+    };
+    let mut lines = Vec::new();
+    let mut warnings = Vec::new();
+    let log = (!hosted).then(LogMark::now);
+    let done = act::load(kernel, plan, &conditions, &mut |event| match event {
+        Event::Step(step) => lines.extend(step.line()),
+        Event::Warning(text) => warnings.push(text),
+    });
+    if options.verbose {
+        console.print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
+    }
+    warnings.iter().for_each(|text| console.warning(text));
+    done.map_err(|failure| {
+        let reasons = log.map(|log| reasons::<K>(&session.tree, &failure, &log.lines())).unwrap_or_default();
+        report::<K>(target, failure, if hosted { Told::InFull } else { Told::ByNumber }, console);
+        reasons.iter().for_each(|reason| console.error(format_args!("{}: {reason}", target.module)));
+        Failed
+    })
+}
+
+/// Why Linux refused a step.
+fn reasons<K: Kernel>(tree: &Tree, failure: &Failure<K::Error>, log: &[String]) -> Vec<Reason> {
+    let Failure::Kernel { step, error } = failure else { return Vec::new() };
+    let (Action::Insert { path }, Some(errno)) = (&step.action, K::errno(error)) else { return Vec::new() };
+    let refusal = Refusal { errno: errno.number(), parameters: &step.options, log };
+    explain(&refusal, &facts::of_module(path), &facts::of_kernel(Some(tree)), tree)
+}
+
+/// How much the error of a kernel says by itself.
+#[derive(Clone, Copy)]
+enum Told {
+    /// Everything: a hosted kernel's.
+    InFull,
+    /// A number, which has a text in kmod's words: Linux's. Reasons follow.
+    ByNumber,
+}
+
+/// The words that kmod has for an error number.
+fn words_for(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EEXIST => "Module already in kernel",
+        Errno::ENOENT => "Unknown symbol in module, or unknown parameter (see dmesg)",
+        other => other.message(),
+    }
+}
+
+/// With `-v`, prints the steps that would be done with what is loaded now.
+fn dry_run<K: Kernel>(options: &Modprobe, plan: &Plan, kernel: &mut K, console: &mut Console) -> Outcome {
+    if !options.verbose {
+        return Ok(());
+    }
+    let loaded = kernel.modules().unwrap_or_default();
+    let present = |module: &str| loaded.iter().any(|m| name::from_word(&m.name) == module);
+    let steps = plan.steps.iter().filter(|s| !matches!(s.action, Action::Builtin) && !present(&s.module));
+    let lines: String = steps.filter_map(|s| s.line()).map(|line| format!("{line}\n")).collect();
+    console.print(&lines)
+}
+
+fn report<K: Kernel>(target: &Match, failure: Failure<K::Error>, told: Told, console: &mut Console) {
+    let module = &target.module;
+    match failure {
+        Failure::Own(Error::AlreadyLoaded { .. }) => console.error(format_args!("could not insert '{module}': Module already in kernel")),
+        Failure::Own(error) => console.error(format_args!("could not insert '{module}': {error}")),
+        Failure::Missing { module } => {
+            console.error(format_args!("could not insert '{module}': no module of the tree has this name"));
+        }
+        Failure::Kernel { step, error } => {
+            let because = match &step.why {
+                Why::Asked { .. } => String::new(),
+                why => format!(" ({why})"),
+            };
+            let start = format!("could not insert '{}'{because}", step.module);
+            match (told, K::errno(&error)) {
+                (Told::ByNumber, Some(errno)) => console.error(format_args!("{start}: {}", words_for(errno))),
+                _ => console.error(format_args!("{start}: {error}")),
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What every task of modprobe works on: a tree and the configuration.
+
+use std::path::Path;
+
+use kmod::config::{Config, LineFault, Sources, dirs};
+use kmod::kernel::Kernel;
+use kmod::tree::Tree;
+
+use super::Modprobe;
+use crate::target::Target;
+use crate::{Console, Failed};
+
+/// A tree and the configuration that goes with it.
+pub(super) struct Session {
+    pub(super) tree: Tree,
+    pub(super) config: Config,
+}
+
+impl Session {
+    /// Opens the tree of the release that the options or the kernel name, and reads the configuration.
+    pub(super) fn open<K: Kernel>(options: &Modprobe, kernel: &mut K, console: &mut Console) -> Result<Self, Failed> {
+        let root = options.root();
+        let release = match &options.set_version {
+            Some(release) => release.clone(),
+            None => kernel.release().map_err(|error| {
+                console.fatal(error);
+                Failed
+            })?,
+        };
+        let directory = root.join("lib/modules").join(release);
+        let hosted = matches!(options.kernel.target(), Target::Hosted(_));
+        // A hosted kernel's configuration lies in its own root; that of Linux in the system's, whatever tree is looked at.
+        let config_root = if hosted { root.as_path() } else { Path::new("/") };
+        let standard = || dirs::standard(config_root, "modprobe.d");
+        let sources = Sources {
+            paths: if options.config.is_empty() { standard() } else { options.config.clone() },
+            tree: Some(directory.clone()),
+            cmdline: if hosted { None } else { kmod::linux::command_line() },
+        };
+        let config = Config::load(&sources).map_err(|error| {
+            console.fatal(error);
+            Failed
+        })?;
+        // `--lint` lists them among its other remarks.
+        for bad in config.bad.iter().filter(|_| !options.lint) {
+            match bad.fault {
+                LineFault::Deprecated => {
+                    console.error(format_args!("{}: command {} is deprecated and not parsed anymore", bad.place, bad.word))
+                }
+                LineFault::UnknownCommand | LineFault::Incomplete => {
+                    console.error(format_args!("{}: ignoring bad line starting with '{}'", bad.place, bad.word));
+                }
+            }
+        }
+        Ok(Self { tree: Tree::new(directory), config })
+    }
+}

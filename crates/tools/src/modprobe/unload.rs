@@ -1,0 +1,144 @@
+//! Unloading.
+
+use std::time::{Duration, Instant};
+
+use kmod::Error;
+use kmod::act::{self, Event, Failure};
+use kmod::kernel::{Force, Kernel, Loaded};
+use kmod::lookup::{Match, Via, lookup};
+use kmod::name;
+use kmod::plan::{self, Plan, RemoveRequest};
+
+use super::Modprobe;
+use super::session::Session;
+use crate::{Console, Failed, Outcome};
+
+/// The first pause of `--wait`; each next one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+
+/// Unloads the modules that the words name; goes on after one that fails.
+pub(super) fn unload<K: Kernel>(options: &Modprobe, session: &Session, kernel: &mut K, console: &mut Console) -> Outcome {
+    let mut outcome = Ok(());
+    for word in &options.words {
+        outcome = unload_word(options, session, word, kernel, console).and(outcome);
+    }
+    outcome
+}
+
+fn unload_word<K: Kernel>(options: &Modprobe, session: &Session, word: &str, kernel: &mut K, console: &mut Console) -> Outcome {
+    let mut found = lookup(&session.tree, &session.config, word).map_err(|e| fatal(console, e))?;
+    if found.is_empty() {
+        let loaded = kernel.modules().map_err(|e| fatal(console, e))?;
+        if !loaded.iter().any(|m| name::from_word(&m.name) == name::from_word(word)) {
+            console.fatal(format_args!("Module {word} not found."));
+            return Err(Failed);
+        }
+        // Loaded from a file that no index knows.
+        found.push(Match { module: name::from_word(word), alias: None, via: Via::Name });
+    }
+    let mut outcome = Ok(());
+    for target in &found {
+        outcome = unload_module(options, session, target, kernel, console).and(outcome);
+    }
+    outcome
+}
+
+fn unload_module<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, kernel: &mut K, console: &mut Console) -> Outcome {
+    let request = RemoveRequest {
+        holders: options.remove_holders,
+        ignore_commands: options.ignore_install,
+        first_time: options.first_time,
+        in_use: options.force,
+    };
+    let deadline = Instant::now() + Duration::from_millis(options.wait.unwrap_or(0));
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let loaded = kernel.modules().map_err(|e| fatal(console, e))?;
+        let attempt = attempt(options, session, &loaded, target, &request, kernel, console);
+        match attempt {
+            Err(Refusal::InUse) if Instant::now() < deadline => {
+                std::thread::sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
+                pause = pause.saturating_mul(2);
+            }
+            Err(Refusal::InUse) => {
+                console.fatal(format_args!("Module {} is in use{}.", target.module, users(&loaded, &target.module)));
+                return Err(Failed);
+            }
+            Err(Refusal::Told) => return Err(Failed),
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+enum Refusal {
+    /// Somebody uses the module: that may pass.
+    InUse,
+    /// Something else, which has been told.
+    Told,
+}
+
+fn attempt<K: Kernel>(
+    options: &Modprobe,
+    session: &Session,
+    loaded: &[Loaded],
+    target: &Match,
+    request: &RemoveRequest,
+    kernel: &mut K,
+    console: &mut Console,
+) -> Result<(), Refusal> {
+    let plan = plan::remove(&session.tree, &session.config, loaded, target, request).map_err(|error| match error {
+        Error::InUse { .. } => Refusal::InUse,
+        Error::NotLoaded { module } => told(console, format_args!("Module {module} is not in kernel.")),
+        Error::Builtin { module } => told(console, format_args!("Module {module} is builtin.")),
+        other => told(console, other),
+    })?;
+    if options.dry_run {
+        return show(options, &plan, console).map_err(|Failed| Refusal::Told);
+    }
+    let force = Force { vermagic: options.force, modversion: options.force };
+    let mut lines = String::new();
+    let done = act::unload(kernel, &plan, force, &mut |event| {
+        if let Event::Step(step) = event {
+            lines.extend(step.line().map(|line| format!("{line}\n")));
+        }
+    });
+    if options.verbose {
+        console.print(&lines).map_err(|Failed| Refusal::Told)?;
+    }
+    done.map_err(|failure| match failure {
+        Failure::Kernel { error, .. } if K::errno(&error).is_some_and(busy) => Refusal::InUse,
+        Failure::Kernel { step, error } => told(console, format_args!("could not remove '{}': {error}", step.module)),
+        Failure::Own(error) => told(console, error),
+        Failure::Missing { module } => told(console, format_args!("Module {module} not found.")),
+    })
+}
+
+fn busy(errno: uapi::Errno) -> bool {
+    matches!(errno, uapi::Errno::EBUSY | uapi::Errno::EAGAIN)
+}
+
+fn show(options: &Modprobe, plan: &Plan, console: &mut Console) -> Outcome {
+    if !options.verbose {
+        return Ok(());
+    }
+    console.print(&plan.steps.iter().filter_map(|s| s.line()).map(|line| format!("{line}\n")).collect::<String>())
+}
+
+/// Who uses a module, for the message.
+fn users(loaded: &[Loaded], module: &str) -> String {
+    let entry = loaded.iter().find(|m| name::from_word(&m.name) == module);
+    match entry.map(|m| m.holders.join(" ")) {
+        Some(holders) if !holders.is_empty() => format!(" by: {holders}"),
+        _ => String::new(),
+    }
+}
+
+fn told(console: &mut Console, text: impl std::fmt::Display) -> Refusal {
+    console.fatal(text);
+    Refusal::Told
+}
+
+fn fatal(console: &mut Console, text: impl std::fmt::Display) -> Failed {
+    console.fatal(text);
+    Failed
+}

@@ -1,0 +1,128 @@
+//! Names, help, manual, completions, exit status; and starting with closed descriptors.
+
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use crate::world::{Outcome, World, bare};
+
+const TOOLS: [&str; 6] = ["insmod", "rmmod", "lsmod", "ksyms", "kdstat", "modpost"];
+
+#[test]
+fn a_command_is_chosen_by_name_or_by_first_word() {
+    let world = World::new();
+    let dir = tempfile::tempdir().unwrap();
+    Outcome::of(bare("modutils").arg("links").arg(dir.path())).ok();
+    Outcome::of(bare("modutils").arg("links").arg(dir.path())).ok();
+    let header = "Module                  Size  Used by\n";
+    for tool in ["modutils", "kmod"] {
+        for word in ["lsmod", "list"] {
+            assert_eq!(Outcome::of(world.command(tool).arg(word)).ok(), header);
+        }
+    }
+    let linked = Outcome::of(Command::new(dir.path().join("lsmod")).env("MODUTILS_KERNEL", world.socket())).ok();
+    assert_eq!(linked, header);
+    let own = dir.path().join("whatever");
+    symlink(env!("CARGO_BIN_EXE_modutils"), &own).unwrap();
+    let done = Outcome::of(Command::new(own).arg("lsmod").env("MODUTILS_KERNEL", world.socket()));
+    assert_eq!(done.ok(), header, "under any other name the first word decides");
+}
+
+#[test]
+fn help_and_version_succeed_and_wrong_lines_fail_with_one() {
+    for tool in TOOLS {
+        let help = Outcome::of(bare(tool).arg("--help")).ok();
+        assert!(help.contains("Examples:") && help.contains(&format!("Usage: {tool}")), "{help}");
+        let version = Outcome::of(bare(tool).arg("-V")).ok();
+        assert!(version.starts_with(&format!("{tool} ")), "{version}");
+        let wrong = Outcome::of(bare(tool).arg("--nonsense")).fails();
+        assert!(wrong.starts_with(&format!("{tool}: ERROR: ")) && wrong.contains("--nonsense"), "{wrong}");
+    }
+    for (line, text) in [("insmod", "missing filename."), ("rmmod", "missing module name.")] {
+        let refused = Outcome::of(bare(line).arg("--kernel").arg("/nonexistent")).fails();
+        assert!(refused.contains(text) || refused.contains("no kernel answers"), "{refused}");
+    }
+    let all = Outcome::of(bare("modutils").arg("help")).ok();
+    assert!(TOOLS.iter().all(|tool| all.contains(&format!("  {tool} "))), "{all}");
+    assert_eq!(Outcome::of(bare("modutils").arg("nosuch")).status, Some(1));
+    assert_eq!(Outcome::of(&mut bare("modutils")).status, Some(1));
+}
+
+#[test]
+fn a_kernel_that_is_not_there_is_named() {
+    let gone = Outcome::of(bare("lsmod").args(["--kernel", "/nonexistent/socket"])).fails();
+    assert!(gone.starts_with("lsmod: ERROR: no kernel answers at `/nonexistent/socket`"), "{gone}");
+    let gone = Outcome::of(bare("rmmod").arg("fat").env("MODUTILS_KERNEL", "/nonexistent/socket")).fails();
+    assert!(gone.contains("`/nonexistent/socket`"), "{gone}");
+}
+
+#[test]
+fn manual_pages_and_completions_are_written_for_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    Outcome::of(bare("modutils").arg("man").arg(dir.path())).ok();
+    for tool in TOOLS.iter().chain(&["modutils"]) {
+        let page = std::fs::read_to_string(dir.path().join(format!("{tool}.8"))).unwrap();
+        assert!(page.contains(".SH NAME") && page.contains(".SH OPTIONS"), "{page}");
+    }
+    for (shell, file) in [("bash", "insmod.bash"), ("zsh", "_insmod"), ("fish", "insmod.fish")] {
+        Outcome::of(bare("modutils").args(["completions", shell, "--dir"]).arg(dir.path())).ok();
+        let written = std::fs::read_to_string(dir.path().join(file)).unwrap();
+        assert!(written.contains("autoclean"), "{written}");
+        assert_eq!(Outcome::of(bare("modutils").args(["completions", shell, "insmod"])).ok(), written);
+    }
+    Outcome::of(bare("modutils").args(["completions", "bash", "nosuch"])).fails();
+}
+
+#[test]
+fn messages_are_plain_where_nobody_watches() {
+    let text = Outcome::of(bare("insmod").args(["--kernel", "/nonexistent", "x"])).fails();
+    assert!(!text.contains('\x1b'), "{text:?}");
+}
+
+/// On a terminal (of util-linux's `script`) the level has a colour, unless `NO_COLOR` forbids it.
+#[test]
+fn levels_are_coloured_on_a_terminal_only() {
+    let line = format!("{} insmod --kernel /nonexistent x", env!("CARGO_BIN_EXE_modutils"));
+    let run = |no_color: &str| {
+        let mut command = Command::new("script");
+        command.args(["-qec", &line, "/dev/null"]).env("NO_COLOR", no_color).env("TERM", "xterm");
+        Outcome::of(&mut command).stdout
+    };
+    assert!(run("").contains("insmod: \x1b[1;31mERROR\x1b[0m: no kernel answers"), "{:?}", run(""));
+    assert!(run("1").contains("insmod: ERROR: no kernel answers"), "{:?}", run("1"));
+}
+
+/// A kernel starts modprobe with descriptors 0 to 2 closed: what the program opens must not become its standard error.
+#[test]
+fn closed_standard_descriptors_stay_harmless() {
+    let world = World::new();
+    let object = world.compile("hello", crate::world::HELLO);
+    let before = std::fs::read(&object).unwrap();
+    let line = format!("exec 0<&- 1>&- 2>&-; exec {} insmod {} bogus=1", env!("CARGO_BIN_EXE_modutils"), object.display());
+    let status = Command::new("sh").args(["-c", &line]).env("MODUTILS_KERNEL", world.socket()).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(std::fs::read(&object).unwrap(), before);
+    let line = line.replace(" bogus=1", "");
+    let status = Command::new("sh").args(["-c", &line]).env("MODUTILS_KERNEL", world.socket()).status().unwrap();
+    assert_eq!((status.code(), world.loaded()), (Some(0), vec!["hello".to_owned()]));
+}
+
+/// Before anything is mounted on /dev there is no /dev/null: in an empty root the program starts all the same.
+#[test]
+fn no_dev_null_is_needed() {
+    let dir = tempfile::tempdir().unwrap();
+    let linked = Command::new("ldd").arg(env!("CARGO_BIN_EXE_modutils")).output().unwrap();
+    let listing = String::from_utf8_lossy(&linked.stdout).into_owned();
+    for library in listing.split_whitespace().filter(|word| word.starts_with('/')) {
+        let inside = dir.path().join(library.trim_start_matches('/'));
+        std::fs::create_dir_all(inside.parent().unwrap()).unwrap();
+        std::fs::copy(library, inside).unwrap();
+    }
+    std::fs::copy(env!("CARGO_BIN_EXE_modutils"), dir.path().join("insmod")).unwrap();
+    // Users other than root need a name space of their own for `chroot`.
+    let enter = if rustix::process::geteuid().is_root() { "chroot" } else { "unshare -r chroot" };
+    let line = format!("exec {enter} {} /insmod --version", dir.path().display());
+    let mut open = Command::new("sh");
+    assert!(Outcome::of(open.args(["-c", &line])).ok().starts_with("insmod "), "the root has all that is needed");
+    let status = Command::new("sh").args(["-c", &format!("exec 0<&- 1>&- 2>&-; {line}")]).status().unwrap();
+    assert_eq!(status.code(), Some(0), "an abort would show as a signal");
+}

@@ -1,0 +1,178 @@
+//! depmod: what it writes, and what it leaves alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::hosted::stacked;
+use crate::world::{Outcome, RELEASE, World};
+
+/// All files of the tree's own directory, with their contents.
+fn snapshot(tree: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(tree).unwrap().flatten().filter(|e| e.path().is_file());
+    files.map(|e| (e.file_name().into_string().unwrap(), fs::read(e.path()).unwrap())).collect()
+}
+
+fn tree(world: &World) -> PathBuf {
+    world.path(&format!("lib/modules/{RELEASE}"))
+}
+
+#[test]
+fn an_empty_tree_gets_its_files() {
+    let world = World::new();
+    fs::create_dir_all(tree(&world)).unwrap();
+    world.run(&format!("depmod -b . {RELEASE}")).warns();
+    assert_eq!(fs::read(tree(&world).join("modules.dep")).unwrap(), b"");
+    let missing = world.run("depmod -b . 9.9.9").fails();
+    assert!(missing.starts_with("depmod: FATAL: "), "{missing}");
+}
+
+#[test]
+fn show_prints_the_text_files_and_writes_nothing() {
+    let world = stacked();
+    let before = snapshot(&tree(&world));
+    let shown = world.run(&format!("depmod -n -b . {RELEASE}")).stdout;
+    let written: Vec<u8> =
+        ["dep", "alias", "softdep", "weakdep", "symbols"].iter().flat_map(|n| before[&format!("modules.{n}")].clone()).collect();
+    assert_eq!(shown.as_bytes(), written);
+    assert_eq!(snapshot(&tree(&world)), before);
+}
+
+#[test]
+fn an_incremental_run_gives_the_same_bytes() {
+    let world = stacked();
+    let full = snapshot(&tree(&world));
+    let read = |world: &World| {
+        let report = world.run(&format!("depmod --incremental --json -b . {RELEASE}")).stdout;
+        serde_json::from_str::<serde_json::Value>(&report).unwrap()["read"].as_u64().unwrap()
+    };
+    assert_eq!(read(&world), 4, "nothing is known at first");
+    assert_eq!(read(&world), 0, "nothing has changed");
+    // One module is replaced, one goes, one comes.
+    let fs_dir = tree(&world).join("fs");
+    let changed = world.compile("lower", "long lower_answer(void) { return 1; }\nlong second(void) { return 2; }\n");
+    fs::copy(&changed, fs_dir.join("lower.o")).unwrap();
+    fs::remove_file(fs_dir.join("third.o")).unwrap();
+    fs::copy(&changed, fs_dir.join("fourth.o")).unwrap();
+    assert_eq!(read(&world), 2);
+    let mut incremental = snapshot(&tree(&world));
+    assert!(incremental.remove("modules.scan").is_some());
+    assert_ne!(incremental, full);
+    // A damaged file of the last run is not believed.
+    let mut scan = fs::read(tree(&world).join("modules.scan")).unwrap();
+    scan[40] ^= 1;
+    fs::write(tree(&world).join("modules.scan"), scan).unwrap();
+    assert_eq!(read(&world), 4);
+    fs::remove_file(tree(&world).join("modules.scan")).unwrap();
+    world.run(&format!("depmod -b . {RELEASE}")).warns();
+    assert_eq!(snapshot(&tree(&world)), incremental);
+}
+
+#[test]
+fn check_tells_what_is_not_current() {
+    let world = stacked();
+    let check = |world: &World| world.run(&format!("depmod --check -b . {RELEASE}"));
+    check(&world).ok();
+    fs::remove_file(tree(&world).join("modules.alias.bin")).unwrap();
+    let mut dep = fs::read(tree(&world).join("modules.dep")).unwrap();
+    dep.pop();
+    fs::write(tree(&world).join("modules.dep"), dep).unwrap();
+    let findings = check(&world).fails();
+    assert!(
+        findings.contains("modules.dep is damaged or not current\n") && findings.contains("modules.alias.bin is missing\n"),
+        "{findings}"
+    );
+    assert_eq!(findings.lines().count(), 2);
+}
+
+#[test]
+fn quick_sees_what_came_and_what_went() {
+    let world = stacked();
+    let quick = |world: &World| world.run(&format!("depmod -A -b . {RELEASE}"));
+    assert_eq!(quick(&world).ok(), "", "nothing to do, so no warning either");
+    fs::remove_file(tree(&world).join("fs/third.o")).unwrap();
+    quick(&world).warns();
+    assert!(!String::from_utf8_lossy(&fs::read(tree(&world).join("modules.dep")).unwrap()).contains("third"));
+    quick(&world).ok();
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_files_whole() {
+    let world = stacked();
+    let before = snapshot(&tree(&world));
+    fs::copy(tree(&world).join("fs/third.o"), tree(&world).join("fs/more.o")).unwrap();
+    // A limit on the size of files stands for a full disk: the write fails in the middle, and nothing has been renamed.
+    let script = "trap '' XFSZ; ulimit -f 0; exec -a depmod \"$0\" -b . \"$1\"";
+    let mut limited = Command::new("bash");
+    limited.args(["-c", script, env!("CARGO_BIN_EXE_modutils"), RELEASE]).current_dir(world.dir.path());
+    limited.env_remove("MODUTILS_KERNEL").env_remove("MODULES_ROOT");
+    let complaint = Outcome::of(&mut limited).fails();
+    assert!(complaint.contains("FATAL: cannot write `"), "{complaint}");
+    assert_eq!(snapshot(&tree(&world)), before, "the old set is as it was, and nothing else is there");
+}
+
+#[test]
+fn killed_at_any_moment_leaves_whole_files() {
+    let world = stacked();
+    let old = snapshot(&tree(&world));
+    fs::copy(tree(&world).join("fs/third.o"), tree(&world).join("fs/more.o")).unwrap();
+    world.run(&format!("depmod -b . {RELEASE}")).warns();
+    let new = snapshot(&tree(&world));
+    for delay in 0..40 {
+        for (name, contents) in &old {
+            fs::write(tree(&world).join(name), contents).unwrap();
+        }
+        let mut depmod = world.command("depmod").args(["-b", ".", RELEASE]).stderr(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_micros(delay * 250));
+        depmod.kill().unwrap();
+        depmod.wait().unwrap();
+        for (name, contents) in snapshot(&tree(&world)) {
+            if old.contains_key(&name) || new.contains_key(&name) {
+                assert!(old.get(&name) == Some(&contents) || new.get(&name) == Some(&contents), "{name} is neither old nor new");
+            } else {
+                assert!(name.starts_with(".depmod-stage-"), "{name} was left behind");
+            }
+        }
+    }
+    world.run(&format!("depmod -b . {RELEASE}")).warns();
+    assert_eq!(snapshot(&tree(&world)), new, "the next run removes what a killed one left");
+}
+
+#[test]
+fn modules_that_need_each_other_are_refused() {
+    let world = World::new();
+    fs::create_dir_all(tree(&world)).unwrap();
+    for (name, other) in [("ring", "rang"), ("rang", "ring")] {
+        let source = format!("extern long {other}_f(void);\nlong {name}_f(void) {{ return {other}_f(); }}\n");
+        let object = world.compile(name, &source);
+        fs::rename(object, tree(&world).join(format!("{name}.o"))).unwrap();
+    }
+    let complaint = world.run(&format!("depmod -b . {RELEASE}")).fails();
+    assert!(complaint.contains("ERROR: Cycle detected: rang -> ring -> rang\n"), "{complaint}");
+    assert!(complaint.ends_with("ERROR: Found 2 modules in dependency cycles!\n"), "{complaint}");
+    assert!(!tree(&world).join("modules.dep").exists());
+}
+
+#[test]
+fn of_two_files_the_search_order_decides() {
+    let world = stacked();
+    let updates = tree(&world).join("updates");
+    fs::create_dir_all(&updates).unwrap();
+    fs::copy(tree(&world).join("fs/third.o"), updates.join("third.o")).unwrap();
+    fs::create_dir_all(tree(&world).join("another")).unwrap();
+    fs::copy(tree(&world).join("fs/lower.o"), tree(&world).join("another/lower.o")).unwrap();
+    let dep = |world: &World, options: &str| {
+        world.run(&format!("depmod {options} -b . {RELEASE}")).warns();
+        String::from_utf8(fs::read(tree(world).join("modules.dep")).unwrap()).unwrap()
+    };
+    let text = dep(&world, "");
+    assert!(text.contains("updates/third.o:") && !text.contains("fs/third.o:"), "{text}");
+    assert!(text.contains("another/lower.o:") && !text.contains("fs/lower.o:"), "equal rank: the first by path: {text}");
+    fs::write(world.path("d.conf"), "search fs updates built-in\n").unwrap();
+    let text = dep(&world, "-C d.conf");
+    assert!(text.contains("fs/third.o:") && text.contains("fs/lower.o:"), "{text}");
+    fs::write(world.path("d.conf"), "override lower * another\nexclude updates\n").unwrap();
+    let text = dep(&world, "-C d.conf -w");
+    assert!(text.contains("another/lower.o:") && text.contains("fs/third.o:"), "{text}");
+}

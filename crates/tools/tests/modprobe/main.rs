@@ -1,0 +1,8 @@
+//! modprobe, depmod and modinfo at their door.
+
+mod hosted;
+mod indexes;
+mod reports;
+#[path = "../cli/world.rs"]
+#[allow(dead_code, reason = "shared with the tests of the classic tools, which use more of it")]
+mod world;

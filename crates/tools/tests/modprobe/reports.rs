@@ -1,0 +1,133 @@
+//! What the tools tell of a tree: modinfo, lint, closures, graphs, device nodes.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::hosted::{configure, stacked};
+use crate::world::{RELEASE, World};
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn modinfo_shows_texts_and_parameters() {
+    let world = World::new();
+    // One text after the other in an order that no compiler changes.
+    let texts = ["license=GPL", "parm=a:first", "parmtype=a:int", "parmtype=b:charp", "parm=c:third"];
+    let texts: String = texts.iter().map(|t| format!(".asciz \\\"{t}\\\"\\n")).collect();
+    let object = world.compile("told", &format!("__asm__(\".section .modinfo,\\\"a\\\"\\n{texts}.text\\n\");\n"));
+    let path = object.display();
+    // The harness adds a text of its own.
+    let own = |text: String| text.split_inclusive(['\n', '\0']).filter(|l| !l.starts_with("kernel_version")).collect::<String>();
+    let expected = format!(
+        "filename:       {path}\nlicense:        GPL\nparm:           c:third\nparm:           b:charp\nparm:           a:first (int)\n"
+    );
+    assert_eq!(own(world.run(&format!("modinfo {path}")).ok()), expected);
+    assert_eq!(world.run(&format!("modinfo -F license {path}")).ok(), "GPL\n");
+    assert_eq!(world.run(&format!("modinfo -p {path}")).ok(), "c:third\nb:charp\na:first (int)\n");
+    assert_eq!(world.run(&format!("modinfo -n {path}")).ok(), format!("{path}\n"));
+    let clean = format!("filename={path}\0license=GPL\0parm=c:third\0parm=b:charp\0parm=a:first (int)\0");
+    assert_eq!(own(world.run(&format!("modinfo -0 {path}")).ok()), clean);
+    let told = json(&world.run(&format!("modinfo --json {path}")).ok());
+    assert_eq!(told[0]["parameters"][1]["name"], "b");
+    assert_eq!(told[0]["parameters"][1]["type"], "charp");
+    assert_eq!(world.run("modinfo nosuch").fails(), "modinfo: ERROR: Module nosuch not found.\n");
+}
+
+#[test]
+fn modinfo_finds_modules_by_alias_but_not_with_m() {
+    let world = stacked();
+    let upper = world.path(&format!("lib/modules/{RELEASE}/fs/upper.o"));
+    assert_eq!(world.run("modinfo -n fs-upper").ok(), format!("{}\n", upper.display()));
+    world.run("modinfo -m -n fs-upper").fails();
+    assert_eq!(world.run("modinfo -m -n upper").ok(), format!("{}\n", upper.display()));
+}
+
+#[test]
+fn lint_says_which_lines_do_nothing() {
+    let world = stacked();
+    configure(
+        &world,
+        "blacklist lower\nblacklist nosuch\ninstall up* /bin/true\ninstall upper /bin/false\nforbid nothing-*\n\
+         softdep upper pre: ghost third\nalias x-* lower\nnonsense\nblacklist upper\n",
+    );
+    let outcome = world.run("modprobe --lint");
+    assert_eq!(outcome.status, Some(1));
+    let lines: Vec<(u32, String, String)> = outcome
+        .stdout
+        .lines()
+        .map(|line| {
+            let (place, text) = line.split_once(": `").unwrap();
+            let (rule, rest) = text.split_once("` ").unwrap();
+            (place.rsplit(':').next().unwrap().parse().unwrap(), rule.to_owned(), rest.to_owned())
+        })
+        .collect();
+    let told: Vec<(u32, &str)> = lines.iter().map(|(line, _, rest)| (*line, rest.split(':').next().unwrap())).collect();
+    assert_eq!(
+        told,
+        [
+            (1, "works in part"),
+            (2, "has no effect"),
+            (4, "has no effect"),
+            (5, "has no effect"),
+            (6, "works in part"),
+            (8, "has no effect")
+        ]
+    );
+    assert!(lines[0].2.contains("broken upper still bring it"), "{lines:?}");
+    assert!(lines[2].2.contains("test.conf:3 stands before it"), "{lines:?}");
+    assert!(lines[4].2.contains("`ghost` stands for nothing"), "{lines:?}");
+    let remarks = json(&world.run("modprobe --lint --json").stdout);
+    assert_eq!(remarks.as_array().unwrap().len(), 9, "every line is in the JSON");
+    assert_eq!(remarks[3]["reasons"][0]["cause"], "beaten");
+    configure(&world, "blacklist upper\n");
+    assert_eq!(world.run("modprobe --lint").ok(), "");
+}
+
+#[test]
+fn a_closure_has_dependencies_softdeps_and_firmware() {
+    let world = stacked();
+    configure(&world, "weakdep lower ghost\n");
+    let tree = world.path(&format!("lib/modules/{RELEASE}/fs"));
+    let lines = world.run("modprobe --show-closure fs-upper").ok();
+    let path = |file: &str| format!("module {}\n", tree.join(file).display());
+    assert_eq!(lines, format!("{}{}{}unknown ghost\n", path("upper.o"), path("lower.o"), path("third.o")));
+    let closure = json(&world.run("modprobe --show-closure --json upper").ok());
+    let because: Vec<_> = closure["modules"].as_array().unwrap().iter().map(|m| m["because"].as_str().unwrap()).collect();
+    assert_eq!(because, ["asked", "dependency", "softdep"]);
+}
+
+#[test]
+fn graphs_in_three_forms() {
+    let world = stacked();
+    let tree = world.run("modprobe --graph=tree upper").ok();
+    assert_eq!(tree, "upper\n├── lower\n└── third (softdep)\n");
+    let dot = world.run("modprobe --graph=dot upper").ok();
+    assert!(dot.starts_with("digraph modules {\n") && dot.contains("\"upper\" -> \"lower\";\n"), "{dot}");
+    assert!(dot.contains("\"upper\" -> \"third\" [style=dashed];\n"), "{dot}");
+    let svg = world.run("modprobe --graph=svg upper").ok();
+    assert_eq!((svg.matches("<text").count(), svg.matches("<path").count()), (3, 2), "{svg}");
+    world.run("modprobe upper").ok();
+    assert_eq!(world.run("modprobe --graph=tree").ok(), "third\nupper\n└── lower\n");
+}
+
+#[test]
+fn static_nodes_in_three_formats() {
+    let world = World::new();
+    let tree = world.path(&format!("lib/modules/{RELEASE}"));
+    fs::create_dir_all(&tree).unwrap();
+    fs::write(tree.join("modules.devname"), "# Device nodes\nfuse fuse c10:229\nsnd snd/seq c116:1\nbad line\nloop loop0 b7:0\n").unwrap();
+    let human = "Module: fuse\n\tDevice node: /dev/fuse\n\t\tType: character device\n\t\tMajor: 10\n\t\tMinor: 229\n";
+    assert!(world.run("static-nodes").ok().starts_with(human));
+    let tmpfiles =
+        "c! /dev/fuse 0600 - - - 10:229\nd /dev/snd 0755 - - -\nc! /dev/snd/seq 0600 - - - 116:1\nb! /dev/loop0 0600 - - - 7:0\n";
+    assert_eq!(world.run("static-nodes -f tmpfiles").ok(), tmpfiles);
+    let out = world.path("run/tmpfiles.d/nodes.conf");
+    world.run(&format!("static-nodes --format=devname --output={}", out.display())).ok();
+    assert_eq!(fs::read_to_string(&out).unwrap(), "fuse fuse c10:229\nsnd snd/seq c116:1\nloop loop0 b7:0\n");
+    assert_eq!(fs::read_dir(out.parent().unwrap()).unwrap().count(), 1);
+    fs::remove_file(tree.join("modules.devname")).unwrap();
+    assert!(world.run("static-nodes").warns().contains("not found - ignoring"));
+}
