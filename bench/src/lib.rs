@@ -5,6 +5,7 @@
 
 mod child;
 pub mod command;
+pub mod demand;
 pub mod error;
 mod host;
 pub mod link;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use bench::demand;
 use bench::error::{Error, Result};
 use bench::link;
 use bench::report::Report;
@@ -30,6 +31,14 @@ enum Bench {
     Symbols {
         #[command(flatten)]
         options: symbols::Options,
+        /// Print one JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// A mount that loads its file system on demand, beside the same mount with the modules there.
+    Demand {
+        #[command(flatten)]
+        options: demand::Options,
         /// Print one JSON object instead of a table.
         #[arg(long)]
         json: bool,
@@ -64,6 +73,7 @@ fn main() -> ExitCode {
 fn act(bench: &Bench) -> Result<String> {
     match bench {
         Bench::Link { options, json } => tell(&link::run(options)?, *json),
+        Bench::Demand { options, json } => tell(&demand::run(options)?, *json),
         Bench::Fetch => link::fetch().map(|()| String::new()),
         Bench::Symbols { options, json } => tell(&symbols::run(options)?, *json),
         Bench::Child(Child::Link(task)) => to_json(&link::child(task)?),
