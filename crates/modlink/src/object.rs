@@ -6,7 +6,7 @@ pub(crate) mod home;
 pub(crate) mod record;
 mod section;
 mod strings;
-mod symbol;
+pub(crate) mod symbol;
 
 use alloc::{borrow::Cow, vec::Vec};
 use core::{fmt, ops::Range};

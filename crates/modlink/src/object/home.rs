@@ -58,26 +58,29 @@ impl Homes {
             _ => IMAGE,
         }));
         let direct = by_section.get(..usize::from(elf::SHN_LORESERVE)).unwrap_or(&by_section);
-        let (mut last_name, mut indirect) = (0, false);
+        let (mut last_name, mut indirect, mut rare) = (0, false, 0_usize);
         let home = |sym: &Sym| {
             last_name = last_name.max(sym.st_name.get(LE));
             indirect |= sym.st_type() == elf::STT_GNU_IFUNC;
-            direct.get(usize::from(sym.st_shndx.get(LE).0)).copied().unwrap_or(RARE)
+            let home = direct.get(usize::from(sym.st_shndx.get(LE).0)).copied().unwrap_or(RARE);
+            rare += usize::from(home == RARE);
+            home
         };
         let mut homes = Self { marks: symbols.iter().map(home).collect(), commons: false };
         if last_name != 0 && index(last_name) >= strings.len() {
             return Err(Error::BadTable { table: FileTable::SymbolNames, section: 0 });
         }
-        homes.settle(symbols, &by_section, extended)?;
+        homes.settle(rare, symbols, &by_section, extended)?;
         if indirect {
             homes.refuse_indirect(symbols, strings)?
         }
         Ok(homes)
     }
 
-    /// Finds the homes of the symbols whose records do not hold the index of a section.
-    fn settle(&mut self, symbols: &[Sym], by_section: &[u8], extended: &[U32<LE>]) -> Result<()> {
-        for (entry, (sym, mark)) in symbols.iter().zip(&mut self.marks).enumerate().filter(|(_, (_, mark))| **mark == RARE) {
+    /// Finds the homes of the `rare` symbols whose records do not hold the index of a section.
+    fn settle(&mut self, rare: usize, symbols: &[Sym], by_section: &[u8], extended: &[U32<LE>]) -> Result<()> {
+        let marks = symbols.iter().zip(&mut self.marks).enumerate();
+        for (entry, (sym, mark)) in marks.filter(|(_, (_, mark))| **mark == RARE).take(rare) {
             *mark = match symbol::place(sym, || extended.get(entry).map_or(0, |section| section.get(LE))) {
                 SymbolPlace::Section(section) => {
                     let table = FileTable::Symbols;

@@ -25,8 +25,9 @@ impl<'a> Strings<'a> {
     /// The name at `offset`; empty where no name starts.
     #[inline]
     pub(crate) fn get(&self, offset: u32) -> &'a str {
-        let Some(tail) = self.text.get(index(offset)..) else { return "" };
-        tail.get(..length(tail.as_bytes())).unwrap_or("")
+        let start = index(offset);
+        let size = length(self.text.as_bytes().get(start..).unwrap_or_default());
+        self.text.get(start..start.saturating_add(size)).unwrap_or("")
     }
 
     /// Whether the name at `offset` is `name`; cheaper than reading it.
@@ -37,39 +38,49 @@ impl<'a> Strings<'a> {
     }
 }
 
-/// How many bytes come before the first NUL.
+/// The number of bytes before the first NUL: eight at a time, since names are short and many.
 #[inline]
 fn length(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-    const HIGHEST: u64 = u64::from_ne_bytes([0x80; 8]);
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (word, before) in words.iter().zip((0..).step_by(8)) {
-        // The lowest byte whose highest bit stays is the first NUL (subtracting borrows from bytes behind it only).
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+    let mut before = 0_usize;
+    for word in bytes.as_chunks::<8>().0 {
         let word = u64::from_le_bytes(*word);
-        let nuls = word.wrapping_sub(ONES) & !word & HIGHEST;
-        if nuls != 0 {
-            return before + index(nuls.trailing_zeros() / 8);
+        // The lowest set bit is in the first byte that is zero; what borrows do above it does not matter.
+        let zeros = word.wrapping_sub(ONES) & !word & HIGHS;
+        if zeros != 0 {
+            return before.saturating_add(index(zeros.trailing_zeros() / 8));
         }
+        before = before.saturating_add(8);
     }
-    let words = bytes.len() - rest.len();
-    rest.iter().position(|byte| *byte == 0).map_or(bytes.len(), |at| words + at)
+    let rest = bytes.get(before..).unwrap_or_default();
+    before.saturating_add(rest.iter().position(|&byte| byte == 0).unwrap_or(rest.len()))
 }
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
-
-    use super::*;
+    use super::{FileTable, Strings, length};
 
     #[test]
-    fn names_end_at_the_first_nul() {
-        for total in 0..40 {
-            for end in 0..=total {
-                let mut bytes: Vec<u8> = (0..total).map(|at| if at < end { 0x80 | at } else { 0 }).collect();
-                assert_eq!(length(&bytes), usize::from(end), "{bytes:x?}");
-                bytes.iter_mut().skip(usize::from(end) + 1).for_each(|byte| *byte = 1);
-                assert_eq!(length(&bytes), usize::from(end), "{bytes:x?}");
-            }
+    fn names_of_every_length_end_at_their_nul() {
+        for size in 0..40 {
+            let mut bytes = [b'x'; 64];
+            bytes[size] = 0;
+            assert_eq!(length(&bytes), size);
+            assert_eq!(length(&bytes[..size]), size);
+            bytes[..size].fill(0x80);
+            assert_eq!(length(&bytes), size);
+        }
+    }
+
+    #[test]
+    fn names_start_where_characters_start() {
+        let strings = Strings::new("\0a\u{e9}b\0".as_bytes(), FileTable::SymbolNames, 0);
+        let strings = strings.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!([0, 1, 2, 3, 4, 5, 99].map(|at| strings.get(at)), ["", "a\u{e9}b", "\u{e9}b", "", "b", "", ""]);
+        assert!(strings.is(1, "a\u{e9}b") && !strings.is(1, "a") && !strings.is(1, "a\u{e9}bc"));
+        for bad in [&b"a"[..], b"\xff\0"] {
+            assert!(Strings::new(bad, FileTable::SymbolNames, 3).is_err());
         }
     }
 }
