@@ -142,6 +142,15 @@ fn what_the_author_gave_stays_and_modules_are_not_made_twice() {
 }
 
 #[test]
+fn without_a_list_globals_are_exported_unless_hidden() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = "int seen; __attribute__((visibility(\"hidden\"))) int unseen; static int local;\n\
+                  int init_module(void) { return local++ + unseen; }\nvoid cleanup_module(void) { }\n";
+    let module = make(&compile(dir.path(), "gcc", source, &[]));
+    assert_eq!(module.exports.iter().map(|entry| entry.symbol.as_str()).collect::<Vec<_>>(), ["seen"]);
+}
+
+#[test]
 fn more_sections_than_a_halfword_counts() {
     let dir = tempfile::tempdir().unwrap();
     let (source, object) = (dir.path().join("many.s"), dir.path().join("vfat.o"));

@@ -56,21 +56,18 @@ impl Compression {
         match self {
             Self::Gzip => flate2::read::MultiGzDecoder::new(packed).take(most).read_to_end(&mut out),
             Self::Xz => lzma_rust2::XzReader::new_mem_limit(packed, true, WINDOW_LIMIT_KIB).take(most).read_to_end(&mut out),
-            Self::Zstd => zstd_frames(packed, most, &mut out),
+            Self::Zstd => zstd_decoder(packed).and_then(|decoder| decoder.take(most).read_to_end(&mut out)),
         }
         .map_err(failed)?;
         if out.len() as u64 > limit { Err(Error::TooLarge { limit }) } else { Ok(out) }
     }
 }
 
-/// All frames of a zstd file, one after the other.
-fn zstd_frames(mut packed: &[u8], most: u64, out: &mut Vec<u8>) -> io::Result<usize> {
-    while !packed.is_empty() && (out.len() as u64) < most {
-        let decoder = ruzstd::decoding::StreamingDecoder::new_with_max_window_size(&mut packed, u64::from(WINDOW_LIMIT_KIB) << 10);
-        let left = most - out.len() as u64;
-        decoder.map_err(io::Error::other)?.take(left).read_to_end(out)?;
-    }
-    Ok(out.len())
+/// A decoder of all frames of a zstd file, one after the other.
+fn zstd_decoder(packed: &[u8]) -> io::Result<zstd::stream::read::Decoder<'static, &[u8]>> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(packed)?;
+    decoder.window_log_max(WINDOW_LIMIT_KIB.ilog2() + 10)?;
+    Ok(decoder)
 }
 
 impl fmt::Display for Compression {

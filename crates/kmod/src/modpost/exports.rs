@@ -18,7 +18,7 @@ pub(super) struct Export {
     pub(super) crc: Option<u32>,
 }
 
-/// The exports: those named in `__ksymtab_strings`, or, where there is no such section, all global definitions. Warns of
+/// The exports: those named in `__ksymtab_strings`, or, where there is no such section, all global definitions that are not hidden. Warns of
 /// prototypes for anything else.
 pub(super) fn read(elf: &Elf<'_>) -> Result<(Vec<Export>, Vec<Warning>), Error> {
     let mut prototypes = prototypes(elf.section("__kproto").unwrap_or_default())?;
@@ -53,9 +53,9 @@ fn words(section: &[u8]) -> impl Iterator<Item = String> + '_ {
     section.split(|byte| *byte == 0).filter(|word| !word.is_empty()).map(|word| String::from_utf8_lossy(word).into_owned())
 }
 
-/// Global definitions.
+/// Global definitions that are not hidden, as the linker exports them.
 fn globals(elf: &Elf<'_>) -> Result<Vec<String>, Error> {
-    let names = elf.symbols()?.into_iter().filter(|symbol| symbol.defined && symbol.binding != Binding::Local);
+    let names = elf.symbols()?.into_iter().filter(|symbol| symbol.defined && symbol.visible && symbol.binding != Binding::Local);
     let names = names.map(|symbol| String::from_utf8_lossy(symbol.name).into_owned());
     Ok(names.filter(|name| !name.is_empty() && !HIDDEN.contains(&name.as_str())).collect())
 }

@@ -45,6 +45,8 @@ pub(super) struct Symbol<'a> {
     pub(super) defined: bool,
     /// Who sees it, and whether it may stay undefined.
     pub(super) binding: Binding,
+    /// Whether its visibility lets other objects see it.
+    pub(super) visible: bool,
     /// Whether a relocation of a section that gets memory uses it.
     pub(super) used: bool,
 }
@@ -130,7 +132,8 @@ impl<'a> Elf<'a> {
                 _ => Binding::Global,
             };
             let defined = symbol.st_shndx.get(LE) != elf::SHN_UNDEF;
-            Ok(Symbol { name, defined, binding, used: u32::try_from(index).is_ok_and(|index| used.contains(&index)) })
+            let visible = symbol.st_visibility() != elf::STV_HIDDEN;
+            Ok(Symbol { name, defined, binding, visible, used: u32::try_from(index).is_ok_and(|index| used.contains(&index)) })
         };
         self.raw_symbols()?.iter().enumerate().map(symbol).collect()
     }
