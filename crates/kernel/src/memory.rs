@@ -33,13 +33,19 @@ struct Space {
     ranges: Mutex<Ranges>,
 }
 
-/// The reservations, in the order of [`Arena`].
-static SPACES: [OnceLock<Space>; 2] = [OnceLock::new(), OnceLock::new()];
+/// The reservation near the host.
+static NEAR: OnceLock<Space> = OnceLock::new();
+
+/// The reservation below 4 GiB.
+static LOW: OnceLock<Space> = OnceLock::new();
 
 /// The reservation of an arena; made at first need.
 fn space(arena: Arena) -> Result<&'static Space, Error> {
     static MAKING: Mutex<()> = Mutex::new(());
-    let place = &SPACES[arena as usize];
+    let place = match arena {
+        Arena::Near => &NEAR,
+        Arena::Low => &LOW,
+    };
     let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(space) = place.get() {
         return Ok(space);
@@ -330,5 +336,5 @@ fn sync_cores() {
 
 /// Does an address lie in a reservation for modules? May be asked in a signal handler.
 pub(crate) fn is_module_address(address: u64) -> bool {
-    SPACES.iter().any(|space| space.get().is_some_and(|space| space.span.contains(&address)))
+    [&NEAR, &LOW].into_iter().filter_map(OnceLock::get).any(|space| space.span.contains(&address))
 }

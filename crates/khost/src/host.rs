@@ -194,7 +194,8 @@ impl Host {
         if let Some(link) = self.services.routes.lookup(address) {
             return Ok(link);
         }
-        if is_unicast(address) {
+        let pending = self.services.routes.pending();
+        if is_unicast(address) && pending.is_some() {
             let status = self.kernel.kerneld_send(Request::RequestRoute, &address.to_string(), Wait::Reply).status;
             self.services.log.line(Level::INFO, &format!("route: none to {address}; asked for one: {status}"));
         }

@@ -4,6 +4,7 @@
 //! the retry finds what the helper has added.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -89,10 +90,26 @@ const MAX_ROUTES: usize = 4096;
 /// Longest name of a link in bytes (`IFNAMSIZ` less the NUL).
 const MAX_LINK: usize = 15;
 
+/// Most routes that are asked for at the same time. Anyone may look an address up, and each new one runs a program.
+const MAX_PENDING: usize = 64;
+
 /// The table.
 #[derive(Debug, Default)]
 pub struct Routes {
     table: Mutex<Vec<Route>>,
+    pending: AtomicUsize,
+}
+
+/// A route that is being asked for.
+#[derive(Debug)]
+pub struct Pending<'a> {
+    count: &'a AtomicUsize,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Routes {
@@ -136,6 +153,13 @@ impl Routes {
         route.uses = route.uses.saturating_add(1);
         route.last_use = Instant::now();
         Some(route.link.clone())
+    }
+
+    /// Leave to ask for a route, as long as the answer is held; `None` where too many are being asked for.
+    #[must_use]
+    pub fn pending(&self) -> Option<Pending<'_>> {
+        let pending = Pending { count: &self.pending };
+        (self.pending.fetch_add(1, Ordering::Relaxed) < MAX_PENDING).then_some(pending)
     }
 
     /// How long no route over a link has been used; `None` where there is none.
@@ -196,6 +220,15 @@ mod tests {
         for bad in ["", "a b", "x\n", "sixteen-bytes-xx"] {
             assert_eq!(routes.add(Network::new(Ipv4Addr::LOCALHOST, 8).unwrap(), bad), Err(Errno::EINVAL), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn only_so_many_routes_are_asked_for_at_a_time() {
+        let routes = Routes::default();
+        let held: Vec<_> = (0..super::MAX_PENDING).map(|_| routes.pending().unwrap()).collect();
+        assert!(routes.pending().is_none());
+        drop(held);
+        assert!(routes.pending().is_some());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::Error;
+use crate::error::{Error, Step};
 use crate::host::Host;
 use crate::irq::TIMER;
 
@@ -16,7 +16,7 @@ const TICK: Duration = Duration::from_millis(10);
 pub fn start(host: &'static Host) -> Result<(), Error> {
     let thread = std::thread::Builder::new().name("timer".to_owned());
     let started = thread.spawn(move || run(host));
-    started.map(drop).map_err(|error| Error::Setup { what: "start the timer", error })
+    started.map(drop).map_err(|error| Error::Setup { step: Step::Timer, error })
 }
 
 /// Ticks by the clock: a late tick counts as many as it is, and raises the line once.

@@ -40,14 +40,14 @@ impl Info {
         info.file = Some(file.path().to_path_buf());
         let mut add = |key: &str, value: Vec<u8>| info.fields.push((key.to_owned(), value));
         if let Some(id) = file.build_id()? {
-            add("build-id", hex(&id, ":").into_bytes());
+            add("build-id", hex(&id));
         }
         if let Ok(Some(signature)) = file.signature() {
             add("sig_id", signature.id.name().into_bytes());
             add("signer", signature.signer);
-            add("sig_key", hex(&signature.key, ":").into_bytes());
+            add("sig_key", hex(&signature.key));
             add("sig_hashalgo", signature.hash.into_bytes());
-            add("signature", hex(&signature.signature, ":").into_bytes());
+            add("signature", hex(&signature.signature));
         }
         Ok(info)
     }
@@ -110,8 +110,19 @@ fn halves(value: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Upper-case hexadecimal digits; after every 20th byte a new line that begins with two tabs.
-fn hex(bytes: &[u8], between: &str) -> String {
-    let lines = bytes.chunks(BYTES_PER_LINE).map(|line| line.iter().map(|b| format!("{b:02X}")).collect::<Vec<_>>().join(between));
-    lines.collect::<Vec<_>>().join(&format!("{between}\n\t\t"))
+/// Upper-case hexadecimal digits, a colon between two bytes; after every 20th byte a new line that begins with two tabs.
+fn hex(bytes: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let mut out = Vec::with_capacity(bytes.len() * 4);
+    for (index, byte) in bytes.iter().enumerate() {
+        if index > 0 {
+            out.push(b':');
+            if index % BYTES_PER_LINE == 0 {
+                out.extend_from_slice(b"\n\t\t");
+            }
+        }
+        out.push(DIGITS[usize::from(byte >> 4)]);
+        out.push(DIGITS[usize::from(byte & 15)]);
+    }
+    out
 }

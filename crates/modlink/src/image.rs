@@ -2,9 +2,13 @@
 
 use alloc::vec::Vec;
 
-use ::object::{LittleEndian as LE, elf};
+use ::object::LittleEndian as LE;
 
-use crate::{Addr, Binding, Layout, Object, Part, Symbol, SymbolIndex, SymbolKind, SymbolPlace, addr::index, object::Class};
+use crate::{
+    Addr, Binding, Layout, Object, Part, SymbolIndex, SymbolKind, SymbolPlace,
+    addr::index,
+    object::{Class, symbol},
+};
 
 /// The result of [`Layout::link`]: where everything in the written bytes runs.
 #[derive(Clone, Debug)]
@@ -92,23 +96,29 @@ impl<'l> Image<'l> {
 
     fn placed(&self, first: u32) -> impl Iterator<Item = PlacedSymbol<'l>> + '_ {
         let object = self.layout.object;
+        let letters: Vec<Option<char>> = self.layout.section_letters().collect();
         let symbols = object.symbols.get(index(first)..).unwrap_or_default();
         let values = self.values.get(index(first)..).unwrap_or_default();
         (first..).zip(symbols.iter().zip(values)).filter_map(move |(number, (sym, &value))| {
-            if sym.st_shndx.get(LE) == elf::SHN_UNDEF || matches!(sym.st_type(), elf::STT_SECTION | elf::STT_FILE) {
+            let letter = match object.place(number, sym) {
+                SymbolPlace::Undefined => return None,
+                SymbolPlace::Absolute => 'A',
+                SymbolPlace::Common => 'B',
+                SymbolPlace::Section(section) => letters.get(index(section)).copied().flatten()?,
+            };
+            let kind = symbol::kind(sym);
+            let name = object.strings.get(sym.st_name.get(LE));
+            if name.is_empty() || matches!(kind, SymbolKind::Section | SymbolKind::File) {
                 return None;
             }
-            let view = object.symbol(SymbolIndex(number))?;
-            let letter = self.layout.letter(&view)?;
-            (!view.name.is_empty()).then_some(PlacedSymbol {
-                index: view.index,
-                name: view.name,
-                addr: Addr(value),
-                size: view.size,
-                kind: view.kind,
-                binding: view.binding,
-                letter,
-            })
+            let binding = symbol::binding(sym);
+            let letter = match binding {
+                Binding::Local => letter.to_ascii_lowercase(),
+                Binding::Weak => 'W',
+                Binding::Global => letter,
+            };
+            let (index, addr, size) = (SymbolIndex(number), Addr(value), sym.st_size.get(LE));
+            Some(PlacedSymbol { index, name, addr, size, kind, binding, letter })
         })
     }
 }
@@ -131,27 +141,16 @@ impl<'o> Layout<'o> {
         })
     }
 
-    /// The letter of a defined symbol; nothing for one that is not in the image.
-    fn letter(&self, symbol: &Symbol<'_>) -> Option<char> {
-        let letter = match symbol.place {
-            SymbolPlace::Undefined => return None,
-            SymbolPlace::Absolute => 'A',
-            SymbolPlace::Common => 'B',
-            SymbolPlace::Section(section) => {
-                self.placement.of(section)?;
-                match self.object.sections.get(index(section))?.class {
-                    Class::Text | Class::InitText => 'T',
-                    Class::Rodata | Class::EhFrame => 'R',
-                    Class::Data | Class::InitData => 'D',
-                    Class::Bss => 'B',
-                    Class::Unloaded => return None,
-                }
-            }
-        };
-        Some(match symbol.binding {
-            Binding::Local => letter.to_ascii_lowercase(),
-            Binding::Weak => 'W',
-            Binding::Global => letter,
+    /// The letter of what each section holds; nothing for one that is not in the image.
+    fn section_letters(&self) -> impl Iterator<Item = Option<char>> + '_ {
+        self.object.sections.iter().zip(self.placement.all()).map(|(section, place)| {
+            place.and(match section.class {
+                Class::Text | Class::InitText => Some('T'),
+                Class::Rodata | Class::EhFrame => Some('R'),
+                Class::Data | Class::InitData => Some('D'),
+                Class::Bss => Some('B'),
+                Class::Unloaded => None,
+            })
         })
     }
 }

@@ -7,7 +7,7 @@ use alloc::{string::String, vec::Vec};
 
 use ::object::{LittleEndian as LE, elf};
 
-use crate::{Addr, Buffer, Error, Image, Layout, Result, SymbolPlace, addr::index};
+use crate::{Addr, Buffer, Error, Image, Layout, Result, SymbolPlace, addr::index, layout::STUB};
 use apply::Pass;
 
 /// The opcode of `jmp *disp32(%rip)`.
@@ -33,8 +33,12 @@ impl Layout<'_> {
     pub fn link<'l>(&'l self, base: Addr, resolve: impl FnMut(&'l str) -> Option<Addr>, out: &mut [u8]) -> Result<Image<'l>> {
         self.check_target(base, out)?;
         let mut values = self.own_values(base);
-        self.bind(base, resolve, &mut values)?;
+        let found = self.bind(base, resolve, &mut values)?;
         self.write(base, &values, out)?;
+        for (&(symbol, _), addr) in self.imports.iter().zip(found) {
+            set(&mut values, symbol.0, addr.0);
+        }
+        self.write_slots(&values, out).and_then(|()| self.write_stubs(out)).ok_or_else(|| self.buffer_error(out.len()))?;
         Ok(Image::new(self, base, values))
     }
 
@@ -71,19 +75,36 @@ impl Layout<'_> {
         values
     }
 
-    fn bind<'l>(&'l self, base: Addr, mut resolve: impl FnMut(&'l str) -> Option<Addr>, values: &mut [u64]) -> Result<()> {
+    /// Finds the imports and answers their addresses. One that is only called and out of reach gets its stub's address
+    /// as its value, so that calls need no second look.
+    fn bind<'l>(&'l self, base: Addr, mut resolve: impl FnMut(&'l str) -> Option<Addr>, values: &mut [u64]) -> Result<Vec<Addr>> {
         for &(symbol, offset) in &self.provided {
             set(values, symbol.0, base.offset(offset).0);
         }
-        let mut symbols: Vec<String> = Vec::new();
+        let mut undefined: Vec<String> = Vec::new();
+        let mut found = Vec::with_capacity(self.imports.len());
         for import in self.imports() {
-            match resolve(import.name) {
-                Some(addr) => set(values, import.index.0, addr.0),
-                None if import.weak => set(values, import.index.0, 0),
-                None => symbols.push(import.name.into()),
+            let addr = resolve(import.name);
+            if addr.is_none() && !import.weak {
+                undefined.push(import.name.into());
             }
+            let addr = addr.unwrap_or_default();
+            let stub = self.slots.stub_of(import.index.0).filter(|_| import.only_called && !self.reaches(base, addr));
+            set(values, import.index.0, stub.map_or(addr, |stub| self.stub_addr(base, stub)).0);
+            found.push(addr);
         }
-        if symbols.is_empty() { Ok(()) } else { Err(Error::Undefined { symbols }) }
+        if undefined.is_empty() { Ok(found) } else { Err(Error::Undefined { symbols: undefined }) }
+    }
+
+    /// Whether a call from anywhere in the image reaches `addr`, whatever its addend.
+    fn reaches(&self, base: Addr, addr: Addr) -> bool {
+        const REACH: u64 = 1 << 31;
+        const ADDENDS: u64 = 1 << 16;
+        base.0.abs_diff(addr.0).saturating_add(self.size()).saturating_add(ADDENDS) < REACH
+    }
+
+    fn stub_addr(&self, base: Addr, stub: u32) -> Addr {
+        base.offset(self.placement.stubs.into()).offset(u64::from(stub).saturating_mul(STUB.into()))
     }
 
     fn write(&self, base: Addr, values: &[u64], out: &mut [u8]) -> Result<()> {
@@ -92,18 +113,16 @@ impl Layout<'_> {
         }
         let size = out.len();
         let pass = Pass::new(self, base, values);
-        let mut tables = self.object.relocations.iter().peekable();
+        let mut tables = self.object.relocations.as_slice();
         for ((number, section), place) in (0..).zip(&self.object.sections).zip(self.placement.all()) {
-            // A section's relocations follow its bytes while those are in the cache.
             let Some(place) = place else { continue };
             let bytes = window(out, place, section.data.len()).ok_or_else(|| self.buffer_error(size))?;
-            bytes.copy_from_slice(section.data);
-            while tables.next_if(|table| table.target < number).is_some() {}
-            while let Some(table) = tables.next_if(|table| table.target == number) {
-                pass.section(section, base.offset(place.into()).0, &table.entries, bytes)?;
-            }
+            tables = tables.get(tables.partition_point(|table| table.target < number)..).unwrap_or_default();
+            let (own, others) = tables.split_at(tables.partition_point(|table| table.target == number));
+            pass.section(section, base.offset(place.into()).0, own, bytes)?;
+            tables = others;
         }
-        self.write_slots(values, out).and_then(|()| self.write_stubs(out)).ok_or_else(|| self.buffer_error(size))
+        Ok(())
     }
 
     fn write_slots(&self, values: &[u64], out: &mut [u8]) -> Option<()> {
@@ -118,7 +137,7 @@ impl Layout<'_> {
     }
 
     fn write_stubs(&self, out: &mut [u8]) -> Option<()> {
-        const SIZE: usize = crate::layout::STUB as usize;
+        const SIZE: usize = STUB as usize;
         let count = index(self.slots.stubs);
         let stubs = window(out, self.placement.stubs, count.checked_mul(SIZE)?)?;
         let distance = u64::from(self.placement.table).wrapping_sub(u64::from(self.placement.stubs));

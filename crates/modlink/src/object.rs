@@ -2,16 +2,18 @@
 
 mod elf;
 mod group;
+pub(crate) mod home;
 pub(crate) mod record;
 mod section;
 mod strings;
-mod symbol;
+pub(crate) mod symbol;
 
 use alloc::{borrow::Cow, vec::Vec};
 use core::{fmt, ops::Range};
 
 use ::object::{LittleEndian as LE, U32};
 
+pub(crate) use home::Homes;
 pub(crate) use section::{Class, Section};
 pub(crate) use strings::Strings;
 pub use symbol::{Binding, Symbol, SymbolIndex, SymbolKind, SymbolPlace, Visibility};
@@ -90,8 +92,8 @@ pub struct Object<'a> {
     /// `SHT_SYMTAB_SHNDX`: the section of each symbol whose `st_shndx` is `SHN_XINDEX`.
     pub(crate) extended: &'a [U32<LE>],
     pub(crate) strings: Strings<'a>,
-    /// Whether every symbol is undefined, a number, or in a section whose index its record holds: none is common.
-    pub(crate) ordinary: bool,
+    /// Where each symbol is.
+    pub(crate) homes: Homes,
     /// Of loaded sections only, in the order of their targets.
     pub(crate) relocations: Vec<Relocations<'a>>,
 }

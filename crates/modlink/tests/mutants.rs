@@ -4,11 +4,8 @@ mod support;
 
 use std::fs;
 
-use modlink::{
-    Addr, LayoutOptions, Object, UseCount, aout,
-    module::{self, KernelSymbol},
-};
-use support::Work;
+use modlink::{Object, aout};
+use support::{Work, exercise::exercise};
 
 /// A small generator of numbers, the same ones in every run (splitmix64).
 struct Numbers(u64);
@@ -63,30 +60,6 @@ fn mutate(original: &[u8], numbers: &mut Numbers) -> Vec<u8> {
         }
     }
     bytes
-}
-
-/// Everything that is done with an object that somebody hands in. Answers whether it was linked.
-fn exercise(bytes: &[u8]) -> bool {
-    let Ok(object) = Object::parse(bytes) else { return false };
-    object.symbols().for_each(|symbol| assert!(symbol.name.len() <= bytes.len()));
-    let options = LayoutOptions { use_count: UseCount::Reserve, max_size: 1 << 22, ..LayoutOptions::default() };
-    let kernel = [
-        KernelSymbol { name: "#", value: 0 },
-        KernelSymbol { name: "host_call", value: 0x50_0000 },
-        KernelSymbol { name: "host_variable", value: 0x50_0040 },
-    ];
-    let prepared =
-        module::Options { release: "1.0", parameters: &["exported=1,2", "exported_name=text"], layout: options, ..Default::default() };
-    if let Ok(prepared) = module::prepare(&object, &prepared, &kernel[..]) {
-        let mut out = vec![0; usize::try_from(prepared.layout().size()).expect("size")];
-        let _ = prepared.link(Addr(0x40_0000), &mut out).map(|linked| linked.exports.len());
-    }
-    let Ok(layout) = object.layout(&options) else { return false };
-    assert!(layout.size() <= options.max_size + 5 * 4096);
-    let _ = layout.debug_object(Addr(0x40_0000));
-    let mut out = vec![0; usize::try_from(layout.size()).expect("size")];
-    let Ok(image) = layout.link(Addr(0x40_0000), |_| Some(Addr(0x50_0000)), &mut out) else { return false };
-    image.symbols().count() <= bytes.len()
 }
 
 fn survive(original: &[u8], count: usize, seed: u64) {
@@ -166,4 +139,20 @@ fn memory_is_bounded_by_the_file() {
     hostile[48..50].copy_from_slice(&u16::try_from(count + 1000).expect("few").to_le_bytes());
     let error = Object::parse(&hostile).expect_err("overlapping");
     assert!(matches!(error, modlink::Error::OverlappingSections { .. }), "{error}");
+}
+
+#[test]
+fn saved_inputs() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/inputs");
+    let mut files: Vec<_> = fs::read_dir(folder).expect("inputs").map(|entry| entry.expect("entry").path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    let mut numbers = Numbers(4);
+    for file in files {
+        let bytes = fs::read(&file).expect("input");
+        exercise(&bytes);
+        (0..500).for_each(|_| {
+            exercise(&mutate(&bytes, &mut numbers));
+        });
+    }
 }

@@ -103,7 +103,7 @@ fn common_symbols_get_zeroed_memory_of_their_alignment() {
     let layout = object.layout(&LayoutOptions::default()).expect("layout");
     check_parts(&layout);
     let out = linked(&layout, 0x1_0000);
-    let mut taken = vec![0..24];
+    let mut taken = Vec::from([std::ops::Range { start: 0, end: 24 }]);
     for (number, (_, align, size)) in symbols.into_iter().enumerate() {
         let addr = u64::from_le_bytes(out[number * 8..number * 8 + 8].try_into().expect("8"));
         let range = addr - 0x1_0000..addr - 0x1_0000 + size;

@@ -1,6 +1,7 @@
 //! Dev-only: a world (small root, kernel, tool path), fixtures, comparisons.
 #![forbid(unsafe_code)]
 
+pub mod compare;
 mod compile;
 pub mod debian;
 pub mod guest;

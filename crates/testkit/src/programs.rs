@@ -33,9 +33,7 @@ impl Programs {
     pub fn built() -> Self {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
         let folder = BUILT.get_or_init(|| {
-            let test = std::env::current_exe().expect("a running test has a file");
-            let folder =
-                test.ancestors().find(|path| path.join(".fingerprint").is_dir()).expect("the test lies in a target folder").to_owned();
+            let folder = target_folder();
             let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
             cargo.current_dir(workspace()).args(["build", "--quiet", "-p", "khost", "-p", "kerneld", "-p", "tools", "--bins"]);
             if folder.file_name().is_some_and(|name| name == "release") {
@@ -70,4 +68,13 @@ impl Programs {
         });
         program.clone()
     }
+}
+
+/// The folder of programs that belongs to the running test, task or benchmark. The benchmarks are a workspace with a target folder
+/// of their own; the programs are built in this one.
+fn target_folder() -> PathBuf {
+    let running = std::env::current_exe().expect("a running program has a file");
+    let folder = running.ancestors().find(|path| path.join(".fingerprint").is_dir()).expect("it lies in a target folder");
+    let profile = folder.file_name().unwrap_or_default();
+    if folder.starts_with(workspace().join("bench")) { workspace().join("target").join(profile) } else { folder.to_owned() }
 }

@@ -147,7 +147,7 @@ fn row_22_a_symbol_and_its_value() {
         .export("request_irq", 0x0010_cd30, "int request_irq(unsigned int)")
         .build()
         .expect("a kernel");
-    let _server = kernel.serve(&world.socket()).expect("a server");
+    let _server = kernel.serve(world.socket()).expect("a server");
     let shown = world.run("ksyms", &["-a", "-h"]).ok().stdout;
     assert_eq!(shown.lines().collect::<Vec<_>>(), ["000000000010cd30 request_irq"]);
 }

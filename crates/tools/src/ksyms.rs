@@ -6,7 +6,7 @@ use clap::Parser;
 use serde::Serialize;
 use std::path::Path;
 use uapi::kernel_syms::marker;
-use uapi::{Client, ClientError, KernelSym, ModuleInfo, PAGE_SIZE, Query, QueryAnswer, Reply, Syscall};
+use uapi::{Client, ClientError, KernelSym, ModuleInfo, PAGE_SIZE, ProcFile, Query, QueryAnswer, Reply, Syscall};
 
 use crate::applet::Run;
 use crate::target::{KernelOption, Target};
@@ -48,6 +48,8 @@ struct Owner {
     module: Option<String>,
     /// Where the module lies, if that was asked for and the kernel tells.
     info: Option<ModuleInfo>,
+    /// Pages that it occupies, as the classic module list says.
+    pages: Option<u64>,
     symbols: Vec<KernelSym>,
 }
 
@@ -81,9 +83,14 @@ impl Ksyms {
     fn hosted(&self, path: &Path) -> Result<Vec<Owner>, ClientError> {
         let mut client = Client::connect(path)?;
         let mut owners = group(client.kernel_syms()?);
-        for owner in owners.iter_mut().filter(|_| self.info || self.json) {
+        if !self.info && !self.json {
+            return Ok(owners);
+        }
+        let list = client.read(ProcFile::ModulesClassic)?;
+        for owner in &mut owners {
             if let Some(name) = &owner.module {
                 owner.info = info(&mut client, name)?;
+                owner.pages = pages(&list, name);
             }
         }
         Ok(owners)
@@ -95,7 +102,8 @@ impl Ksyms {
         for owner in owners {
             let tail = owner.module.as_ref().map(|name| format!("\t[{name}]")).unwrap_or_default();
             if let Some(info) = owner.info.as_ref().filter(|_| self.info) {
-                let kilobytes = info.size.div_ceil(PAGE_SIZE).saturating_mul(PAGE_SIZE / 1024);
+                let pages = owner.pages.unwrap_or(info.size.div_ceil(PAGE_SIZE));
+                let kilobytes = pages.saturating_mul(PAGE_SIZE / 1024);
                 text.push_str(&format!("{:016x} --- ({kilobytes}k) ---{tail}\n", info.address));
             }
             for symbol in &owner.symbols {
@@ -113,14 +121,21 @@ fn group(list: Vec<KernelSym>) -> Vec<Owner> {
         match (marker(&symbol.name), owners.last_mut()) {
             (Some(name), _) => {
                 let module = Some(name.to_owned()).filter(|name| !name.is_empty());
-                owners.push(Owner { module, info: None, symbols: Vec::new() });
+                owners.push(Owner { module, info: None, pages: None, symbols: Vec::new() });
             }
             (None, Some(owner)) => owner.symbols.push(symbol),
             // Symbols before any marker belong to the kernel.
-            (None, None) => owners.push(Owner { module: None, info: None, symbols: vec![symbol] }),
+            (None, None) => owners.push(Owner { module: None, info: None, pages: None, symbols: vec![symbol] }),
         }
     }
     owners
+}
+
+/// The pages of a module: the second column of the classic list. Each part of a module has whole pages, so that these may be
+/// more than its size tells.
+fn pages(list: &str, name: &str) -> Option<u64> {
+    let mut rows = list.lines().map(str::split_ascii_whitespace);
+    rows.find_map(|mut words| (words.next()? == name).then(|| words.next()?.parse().ok()).flatten())
 }
 
 /// `QM_INFO` of a module; `None` if it went away meanwhile.
@@ -165,7 +180,7 @@ fn json(owners: &[Owner]) -> Result<String, Trouble> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ksyms, Owner, group};
+    use super::{Ksyms, Owner, group, pages};
     use clap::Parser;
     use uapi::{KernelSym, ModuleInfo, ModuleState};
 
@@ -191,6 +206,8 @@ mod tests {
                       0000000000004000 fat_read\t[fat]\n\
                       000000000010cd30 printk\n";
         assert_eq!(Ksyms::parse_from(["ksyms", "-am"]).table(&list), wanted);
+        list[0].pages = pages("fat                9\t[vfat]\t0\nvfat               3\t\t0\n", "vfat");
+        assert_eq!(Ksyms::parse_from(["ksyms", "-am"]).table(&list), wanted.replace("(8k)", "(12k)"));
         assert!(Ksyms::parse_from(["ksyms", "-h"]).table(&list).starts_with("0000000000005000 vfat_read"));
     }
 }

@@ -85,12 +85,17 @@ fn about(path: &Path, error: impl std::fmt::Display) -> String {
     format!("{}: {error}", path.display())
 }
 
-/// Writes a file beside `path` and moves it there, so that no half of it is ever seen.
+/// Writes a file beside `path` and moves it there, so that no half of it is ever seen. What is no plain file (a terminal,
+/// `/dev/null`) is written to as it is, and never replaced.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if fs::metadata(&target).is_ok_and(|found| !found.is_file()) {
+        return fs::write(&target, bytes).map_err(|error| about(path, error));
+    }
+    let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
-    let beside = path.with_file_name(name);
-    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    let beside = target.with_file_name(name);
+    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, &target));
     written.map_err(|error| {
         drop(fs::remove_file(&beside));
         about(path, error)

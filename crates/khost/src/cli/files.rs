@@ -10,6 +10,7 @@ use super::client::{Target, ask};
 use super::output;
 use crate::error::Error;
 use crate::request::{self, FileInfo};
+use crate::vfs::Detail;
 
 /// List files
 #[derive(Debug, Args)]
@@ -102,7 +103,8 @@ impl Ls {
         depth: usize,
         found: &mut dyn FnMut(Listing) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let entries = entries(client, path)?;
+        let detail = if self.long || self.json { Detail::Inodes } else { Detail::Names };
+        let entries = entries(client, path, detail)?;
         let below: Vec<String> =
             entries.iter().filter(|entry| self.recursive && entry.is_directory()).map(|entry| joined(path, &entry.name)).collect();
         found(Listing { path: path.to_owned(), entries })?;
@@ -133,10 +135,10 @@ impl Ls {
 }
 
 /// All entries of a directory, by name.
-fn entries(client: &mut Client, path: &str) -> Result<Vec<FileInfo>, Error> {
+fn entries(client: &mut Client, path: &str, detail: Detail) -> Result<Vec<FileInfo>, Error> {
     let (mut entries, mut position) = (Vec::new(), Some(0));
     while let Some(at) = position {
-        let page = ask(client, &request::List { path: path.to_owned(), position: at }, || format!("`{path}`"))?;
+        let page = ask(client, &request::List { path: path.to_owned(), position: at, detail }, || format!("`{path}`"))?;
         entries.extend(page.entries);
         // A position that does not go forward would go round for ever.
         position = page.next.filter(|next| *next > at);

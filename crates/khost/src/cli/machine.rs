@@ -178,7 +178,7 @@ impl Shutdown {
         let (socket, asked) = (target.socket()?, Instant::now());
         while Client::connect(socket).is_ok_and(|mut client| client.uname().is_ok()) {
             if asked.elapsed() > PATIENCE {
-                return Err(Error::Argument { what: "kernel that has ended in time", text: socket.display().to_string() });
+                return Err(Error::StillUp { socket: socket.to_owned() });
             }
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -67,6 +67,12 @@ enum Command {
     Shutdown(machine::Shutdown),
 }
 
+/// The definition of the command line, for man pages and completions.
+#[must_use]
+pub fn definition() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Runs a command; its output goes to `output`.
 ///
 /// # Errors
@@ -76,7 +82,7 @@ pub fn execute(cli: Cli, output: &mut dyn Write) -> Result<(), Error> {
     let command = match (cli.command, cli.symvers) {
         (Some(command), false) => command,
         (None, true) => Command::Symvers(symvers::Symvers::default()),
-        (Some(_), true) => return Err(Error::Argument { what: "option beside a command", text: "--symvers".to_owned() }),
+        (Some(_), true) => return Err(Error::SymversBeside),
         (None, false) => return Err(Error::NoCommand),
     };
     match command {

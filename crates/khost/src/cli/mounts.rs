@@ -50,10 +50,7 @@ impl Mount {
     pub(super) fn execute(self, target: &Target) -> Result<(), Error> {
         // The kernel has another working directory. What is no file of this machine goes as it is: the type may need none.
         let source = std::fs::canonicalize(&self.image).unwrap_or_else(|_| self.image.clone());
-        let source = source
-            .into_os_string()
-            .into_string()
-            .map_err(|name| Error::Argument { what: "name that can be sent to the kernel", text: name.to_string_lossy().into_owned() })?;
+        let source = source.into_os_string().into_string().map_err(|name| Error::NotText { path: name.into() })?;
         let (kind, point) = (self.kind.clone(), self.point.clone());
         let request = request::Mount { source, kind: self.kind, point: self.point, options: self.options };
         let shown = self.image.display();

@@ -69,7 +69,7 @@ impl Route {
             Command::Show { json } => show(target, json, output),
             Command::Idle { link } => match target.ask(&request::RouteIdle { link: link.clone() }, || format!("`{link}`"))? {
                 Some(idle) => output::line(output, &(idle / 1000).to_string()),
-                None => Err(Error::Argument { what: "link that a route leads over", text: link }),
+                None => Err(Error::NoSuchLink { link }),
             },
         }
     }

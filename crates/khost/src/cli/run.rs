@@ -11,7 +11,7 @@ use signal_hook::iterator::Signals;
 
 use super::client::Target;
 use super::output;
-use crate::error::Error;
+use crate::error::{Error, Step};
 use crate::host::Host;
 use crate::log::Level;
 use crate::options::{DEFAULT_RELEASE, Options};
@@ -82,11 +82,11 @@ impl Run {
         let release = self.release.clone();
         let host = Host::start(self.options())?;
         let services = host.services();
-        let failed = |what| move |error| Error::Setup { what, error };
-        let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed("listen to signals"))?;
+        let failed = |step| move |error| Error::Setup { step, error };
+        let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed(Step::Signals))?;
         let watcher = std::thread::Builder::new().name("signals".to_owned());
         let asking = std::sync::Arc::clone(services);
-        watcher.spawn(move || signals.forever().for_each(|_| asking.ending.ask())).map_err(failed("listen to signals"))?;
+        watcher.spawn(move || signals.forever().for_each(|_| asking.ending.ask())).map_err(failed(Step::Signals))?;
         crate::timer::start(host)?;
         let server = host.kernel().serve(socket).map_err(|error| Error::Kernel { error })?;
         services.log.line(Level::NOTICE, &format!("khost {release}, pid {}, at {}", std::process::id(), socket.display()));
@@ -116,24 +116,24 @@ impl Run {
 
 /// Starts the same command again, detached, and waits for the line that says that it serves.
 fn start_detached(socket: &Path, output: &mut dyn Write) -> Result<(), Error> {
-    let failed = |what| move |error| Error::Setup { what, error };
-    let program = std::env::current_exe().map_err(failed("find this program"))?;
+    let failed = |step| move |error| Error::Setup { step, error };
+    let program = std::env::current_exe().map_err(failed(Step::Detach))?;
     let arguments = std::env::args_os().skip(1).filter(|argument| argument != "--daemon");
     let mut command = Command::new(program);
     command.args(arguments).arg("--detached").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(failed("start the kernel"))?;
+    let mut child = command.spawn().map_err(failed(Step::Detach))?;
     let mut line = String::new();
     if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout).read_line(&mut line).map_err(failed("hear of the kernel"))?;
+        BufReader::new(stdout).read_line(&mut line).map_err(failed(Step::Detach))?;
     }
     if !line.is_empty() {
         return output::bytes(output, line.as_bytes());
     }
     let mut reason = String::new();
     if let Some(mut stderr) = child.stderr.take() {
-        stderr.read_to_string(&mut reason).map_err(failed("hear of the kernel"))?;
+        stderr.read_to_string(&mut reason).map_err(failed(Step::Detach))?;
     }
-    let status = child.wait().map_err(failed("hear of the kernel"))?;
+    let status = child.wait().map_err(failed(Step::Detach))?;
     let reason = reason.trim().trim_start_matches("khost: ").to_owned();
     Err(Error::NotUp { socket: socket.to_owned(), status, reason })
 }

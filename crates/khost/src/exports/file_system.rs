@@ -112,6 +112,27 @@ impl FileSystemType for ModuleType {
     }
 }
 
+/// What is wrong with what `read_super` has filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Problem {
+    /// `s_op` points to no operations in a module.
+    NoOperations { address: u64 },
+    /// An operation is no code of a module.
+    WildOperation { address: u64 },
+    /// The root is no directory.
+    RootMode { mode: u32 },
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoOperations { address } => write!(f, "set s_op to {address:#x}, where no module has operations"),
+            Self::WildOperation { address } => write!(f, "set an operation at {address:#x}, which is no code of a module"),
+            Self::RootMode { mode } => write!(f, "set a root of mode {mode:#o}, which is no directory"),
+        }
+    }
+}
+
 /// A file system of a module, mounted.
 struct ModuleSuperBlock {
     host: &'static Host,
@@ -155,27 +176,27 @@ impl ModuleSuperBlock {
     }
 
     /// Looks at what `read_super` has filled in.
-    fn take_over(&mut self) -> Result<(), &'static str> {
+    fn take_over(&mut self) -> Result<(), Problem> {
         // SAFETY: `read_super` has returned, and nobody else knows of this mount yet.
         let block = unsafe { self.block.get().read() };
         let last = block.operations.saturating_add(size_of::<layout::SuperOperations>() as u64 - 1);
         let within = |address: u64| self.host.kernel().module_at(address).is_some();
         if !within(block.operations) || !within(last) {
-            return Err("set no s_op");
+            return Err(Problem::NoOperations { address: block.operations });
         }
         let place: *const layout::SuperOperations = std::ptr::with_exposed_provenance(usize::try_from(block.operations).unwrap_or(0));
         if !place.is_aligned() {
-            return Err("set a misaligned s_op");
+            return Err(Problem::NoOperations { address: block.operations });
         }
         // SAFETY: it lies, aligned, in the memory of a module, which is mapped as long as the module is there.
         self.operations = unsafe { place.read() };
         let operations = self.operations;
         let all = [operations.lookup, operations.readdir, operations.read, operations.statfs, operations.put_super];
-        if all.into_iter().any(|operation| operation != 0 && !within(operation)) {
-            return Err("set operations that are no code of a module");
+        if let Some(address) = all.into_iter().find(|operation| *operation != 0 && !within(*operation)) {
+            return Err(Problem::WildOperation { address });
         }
         self.root = Inode { super_block: self.address(), ..block.root };
-        if self.root.is_directory() { Ok(()) } else { Err("set a root that is no directory") }
+        if self.root.is_directory() { Ok(()) } else { Err(Problem::RootMode { mode: self.root.mode }) }
     }
 
     /// Memory that a dead module may still point to is never freed.

@@ -6,7 +6,7 @@ use uapi::Errno;
 
 use super::Request;
 use crate::host::Host;
-use crate::vfs::{Inode, S_IFDIR, S_IFMT, Statistics};
+use crate::vfs::{Detail, Inode, S_IFDIR, S_IFMT, Statistics};
 
 /// Most bytes that one [`Read`] answers.
 pub const MAX_READ: u64 = 1 << 20;
@@ -27,6 +27,8 @@ pub struct List {
     pub path: String,
     /// 0, or where the part before ended.
     pub position: u64,
+    /// How much of each entry.
+    pub detail: Detail,
 }
 
 /// Bytes of a file.
@@ -101,7 +103,7 @@ impl Request for List {
     type Reply = ListPage;
 
     fn serve(self, host: &Host) -> Result<ListPage, Errno> {
-        let page = host.services().mounts.read_directory(&self.path, self.position, MAX_PAGE)?;
+        let page = host.services().mounts.read_directory(&self.path, self.position, MAX_PAGE, self.detail)?;
         let entries = page.entries.into_iter().map(|entry| FileInfo::new(entry.name, &entry.inode)).collect();
         Ok(ListPage { entries, next: page.next })
     }

@@ -13,6 +13,15 @@ pub struct NamedInode {
     pub inode: Inode,
 }
 
+/// How much is wanted of each entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Detail {
+    /// What the directory itself tells: name, number and type. The rest of the inode is left empty where that is enough.
+    Names,
+    /// The whole inode, which costs a look-up each.
+    Inodes,
+}
+
 /// A part of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryPage {
@@ -32,11 +41,11 @@ impl Mounts {
         path::walk(&*mount.super_block, &rest)
     }
 
-    /// At most `limit` entries of a directory from `position` on, each with its inode.
+    /// At most `limit` entries of a directory from `position` on.
     ///
     /// # Errors
     /// As [`stat`](Self::stat); `ENOTDIR` for a file.
-    pub fn read_directory(&self, path: &str, position: u64, limit: usize) -> Result<DirectoryPage, Errno> {
+    pub fn read_directory(&self, path: &str, position: u64, limit: usize, detail: Detail) -> Result<DirectoryPage, Errno> {
         let (mount, rest) = self.find(path)?;
         let super_block = &*mount.super_block;
         let directory = path::walk(super_block, &rest)?;
@@ -51,15 +60,18 @@ impl Mounts {
         let next = (found.len() >= limit).then_some(behind);
         let mut entries = Vec::with_capacity(found.len());
         for entry in found {
-            match super_block.lookup(&directory, &entry.name) {
-                Ok(inode) => entries.push(NamedInode { name: entry.name, inode }),
-                // A name that the directory shows and does not find again: show what is known of it.
-                Err(Errno::ENOENT) => {
-                    let inode = Inode { number: entry.number, mode: entry.mode, ..Inode::default() };
-                    entries.push(NamedInode { name: entry.name, inode });
+            let told = Inode { number: entry.number, mode: entry.mode, ..Inode::default() };
+            let inode = if detail == Detail::Names && entry.mode != 0 {
+                told
+            } else {
+                match super_block.lookup(&directory, &entry.name) {
+                    Ok(inode) => inode,
+                    // A name that the directory shows and does not find again: show what is known of it.
+                    Err(Errno::ENOENT) => told,
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
-            }
+            };
+            entries.push(NamedInode { name: entry.name, inode });
         }
         Ok(DirectoryPage { entries, next })
     }

@@ -12,7 +12,7 @@ mod path;
 mod registry;
 
 pub use file_system::{Complaints, Entry, FileSystemType, Fill, Lifetime, Source, Statistics, SuperBlock};
-pub use files::{DirectoryPage, NamedInode};
+pub use files::{Detail, DirectoryPage, NamedInode};
 pub use inode::{Inode, S_IFDIR, S_IFMT, S_IFREG};
 pub use mount::{MountRecord, MountSpec, Mounts};
 pub use path::MAX_NAME;

@@ -9,7 +9,7 @@ use uapi::{Errno, ModuleName};
 use crate::owner::{Owner, UseCount};
 
 use super::{
-    Entry, FileSystemType, FileSystems, Fill, Inode, Lifetime, MountSpec, Mounts, S_IFDIR, S_IFREG, Source, Statistics, SuperBlock,
+    Detail, Entry, FileSystemType, FileSystems, Fill, Inode, Lifetime, MountSpec, Mounts, S_IFDIR, S_IFREG, Source, Statistics, SuperBlock,
 };
 
 /// Directories and files by inode number; number 1 is the root.
@@ -155,13 +155,13 @@ fn directories_are_read_page_by_page() {
     mount(&mounts, "/m", &tree, None).unwrap();
     let (mut names, mut position, mut pages) = (Vec::new(), Some(0), 0);
     while let Some(at) = position {
-        let page = mounts.read_directory("/m", at, 2).unwrap();
+        let page = mounts.read_directory("/m", at, 2, Detail::Inodes).unwrap();
         names.extend(page.entries.into_iter().map(|entry| (String::from_utf8(entry.name).unwrap(), entry.inode.number)));
         (position, pages) = (page.next, pages + 1);
     }
     let expected = [("a", 2), ("readme", 10), ("ghost", 99)].map(|(name, number)| (name.to_owned(), number));
     assert_eq!((names, pages), (expected.to_vec(), 2));
-    assert_eq!(mounts.read_directory("/m/readme", 0, 2), Err(Errno::ENOTDIR));
+    assert_eq!(mounts.read_directory("/m/readme", 0, 2, Detail::Names), Err(Errno::ENOTDIR));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use khost::vfs::Lifetime;
+use khost::vfs::{Detail, Lifetime};
 use uapi::Errno;
 
 use crate::{device, host, load, log, mount};
@@ -21,9 +21,9 @@ fn a_mounted_file_system_is_read_byte_for_byte() {
     assert_eq!(mounts.read("/whole/device", 0, 1 << 20).unwrap(), bytes);
     assert_eq!(mounts.read("/whole/device", 511, 1026).unwrap(), bytes[511..1537]);
     assert_eq!(mounts.read("/whole/text", 5, 1 << 20).unwrap(), b"the file says\n");
-    let page = mounts.read_directory("/whole", 0, 100).unwrap();
+    let page = mounts.read_directory("/whole", 0, 100, Detail::Inodes).unwrap();
     assert_eq!(page.entries.iter().map(|entry| entry.name.as_slice()).collect::<Vec<_>>(), [&b"device"[..], b"text", b"sub"]);
-    assert_eq!(mounts.read_directory("/whole", 0, 2).unwrap().next, Some(2));
+    assert_eq!(mounts.read_directory("/whole", 0, 2, Detail::Names).unwrap().next, Some(2));
     let statistics = mounts.statistics("/whole/sub").unwrap();
     assert_eq!((statistics.magic, statistics.blocks), (0x0074_6f79, 195));
     assert_eq!(mounts.stat("/whole/none"), Err(Errno::ENOENT));
@@ -106,7 +106,7 @@ fn nonsense_from_a_file_system_is_caught() {
     }
     toy("hostile-names", "hostile-names");
     mount(image.path(), "hostile-names", "/hostile", "").unwrap();
-    let page = mounts.read_directory("/hostile", 0, 100).unwrap();
+    let page = mounts.read_directory("/hostile", 0, 100, Detail::Inodes).unwrap();
     assert_eq!(page.entries.len(), 3, "{page:?}");
     host().unmount("/hostile").unwrap();
     host().kernel().unload("hostile-names").unwrap();

@@ -33,19 +33,22 @@ fn object(name: &str) -> Vec<u8> {
 }
 
 fn compile(name: &str) -> Vec<u8> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = tempfile::NamedTempFile::new().unwrap();
-    let flags = ["-std=gnu11", "-O2", "-ffreestanding", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-c", "-I"];
-    let done = Command::new("cc")
-        .args(flags)
-        .arg(here.join("../../modules/include"))
-        .arg(here.join(format!("tests/modules/{name}.c")))
-        .arg("-o")
-        .arg(output.path())
-        .output()
-        .expect("the C compiler `cc` (package gcc) runs");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/modules/{name}.c"));
+    compile_source(&std::fs::read_to_string(path).unwrap())
+}
+
+/// Compiles C source as module authors are told to.
+fn compile_source(source: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("module.c"), folder.path().join("module.o"));
+    std::fs::write(&input, source).unwrap();
+    let flags = ["-std=gnu11", "-O2", "-ffreestanding", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-I"];
+    let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../modules/include");
+    let mut compiler = Command::new("cc");
+    compiler.args(flags).arg(include).arg("-c").arg(&input).arg("-o").arg(&output);
+    let done = compiler.output().expect("the C compiler `cc` (package gcc) runs");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    std::fs::read(output.path()).unwrap()
+    std::fs::read(output).unwrap()
 }
 
 /// Loads a module under a name, with parameters.

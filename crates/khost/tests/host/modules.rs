@@ -40,3 +40,14 @@ fn text_strings_and_symbols() {
     assert_eq!(log("text: bye").len(), 1);
     assert!(kernel.get_module_symbol(Some("text"), "count").is_none());
 }
+
+#[test]
+fn the_module_of_the_documentation_works() {
+    let text = include_str!("../../../../docs/modules.md");
+    let source = text.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a C module in the text");
+    let how = kernel::Load { name: "hello", parameters: &["answer=43"], force: kernel::Force::Yes, ..kernel::Load::default() };
+    host().kernel().load(&crate::compile_source(source), &how).unwrap();
+    assert_eq!(log("hello: the answer is 43").len(), 1);
+    host().kernel().unload("hello").unwrap();
+    assert_eq!(log("hello: bye").len(), 1);
+}

@@ -7,8 +7,9 @@
 //! Numbers are 64-bit little-endian, texts have their length before them. A file that is not exactly what this version writes is as
 //! good as none: everything is then read anew.
 
-use std::collections::HashMap;
 use std::path::Path;
+
+use hashbrown::HashMap;
 
 use super::find::{Found, Stamp};
 use super::names::Names;

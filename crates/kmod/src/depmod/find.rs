@@ -1,9 +1,10 @@
 //! Finds the modules of a tree, and decides which of several files of one name counts.
 
-use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use hashbrown::HashMap;
 
 use super::{Notice, Request};
 use crate::config::DepmodConfig;

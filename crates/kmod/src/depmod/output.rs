@@ -43,8 +43,8 @@ pub(super) fn all(material: &Material<'_>, notices: &mut Vec<Notice>) -> Vec<Out
     let dep = text(lines.iter().map(String::as_str));
     let ((dep_bin, (symbols_text, symbols_bin)), (alias_text, alias_bin)) = on_all_cores(|| {
         rayon::join(
-            || (dep_bin(material, &lines, bad_dep), symbols(material, bad_symbols)),
-            || (aliases(material), alias_bin(material, bad_alias)),
+            || rayon::join(|| dep_bin(material, &lines, bad_dep), || symbols(material, bad_symbols)),
+            || rayon::join(|| aliases(material), || alias_bin(material, bad_alias)),
         )
     });
     let mut add = |name, contents| outputs.push(Output { name, contents });

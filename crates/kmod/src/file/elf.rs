@@ -182,10 +182,12 @@ fn sections(source: &Source, machine: Machine, shape: &Shape, header: &[u8]) -> 
     if usize::from(entry_size) != shape.section {
         return Err(bad(entry_size.into()));
     }
-    let first = source.read(Part::SectionHeaders, offset, entry_size.into())?;
-    let zero = section(&first, machine, shape).ok_or_else(|| bad(0))?;
-    let count = if count == 0 { zero.size } else { count.into() };
-    let names = if names == SHN_XINDEX { zero.link } else { names.into() };
+    let first = || {
+        let entry = source.read(Part::SectionHeaders, offset, entry_size.into())?;
+        section(&entry, machine, shape).ok_or_else(|| bad(0))
+    };
+    let count = if count == 0 { first()?.size } else { count.into() };
+    let names = if names == SHN_XINDEX { first()?.link } else { names.into() };
     let size = count.checked_mul(entry_size.into()).ok_or_else(|| bad(count))?;
     let table = source.read(Part::SectionHeaders, offset, size)?;
     let all = table.chunks_exact(shape.section).filter_map(|entry| section(entry, machine, shape)).collect();

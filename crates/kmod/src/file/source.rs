@@ -18,9 +18,12 @@ pub const MAX_MODULE_SIZE: u64 = 512 << 20;
 /// about it needs. A file that shrinks meanwhile gives an error, where a mapping would give `SIGBUS`.
 #[derive(Debug)]
 pub(super) enum Source {
-    File { file: File, size: u64 },
+    File { file: File, size: u64, head: Vec<u8> },
     Memory(Vec<u8>),
 }
+
+/// As much of the beginning of a file as is read when it is opened: an ELF file header.
+const HEAD: usize = 64;
 
 impl Source {
     /// Opens `path`; decompresses it if its first bytes say that it is compressed.
@@ -31,10 +34,11 @@ impl Source {
         if size > MAX_MODULE_SIZE {
             return Err(Error::TooLarge { limit: MAX_MODULE_SIZE });
         }
-        let mut magic = [0; 6];
-        let have = read_up_to(&file, &mut magic).map_err(io(IoAction::Read))?;
-        let Some(compression) = magic.get(..have).and_then(Compression::of) else {
-            return Ok((Self::File { file, size }, None));
+        let mut head = vec![0; HEAD];
+        let have = read_up_to(&file, &mut head).map_err(io(IoAction::Read))?;
+        head.truncate(have);
+        let Some(compression) = Compression::of(&head) else {
+            return Ok((Self::File { file, size, head }, None));
         };
         let mut packed = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
         file.read_exact_at(&mut packed, 0).map_err(io(IoAction::Read))?;
@@ -62,6 +66,10 @@ impl Source {
         let truncated = || Error::Truncated { part, offset, size, file_size: self.size() };
         let end = offset.checked_add(size).filter(|&end| end <= self.size()).ok_or_else(truncated)?;
         match self {
+            Self::File { head, .. } if end <= head.len() as u64 => {
+                let range = usize::try_from(offset).ok().zip(usize::try_from(end).ok());
+                range.and_then(|(from, to)| head.get(from..to)).map(Cow::Borrowed).ok_or_else(truncated)
+            }
             Self::File { file, .. } => {
                 let mut buffer = vec![0; usize::try_from(size).map_err(|_| truncated())?];
                 file.read_exact_at(&mut buffer, offset).map_err(|_| truncated())?;

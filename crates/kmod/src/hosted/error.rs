@@ -123,7 +123,7 @@ impl fmt::Display for Error {
             Self::Client(error) => write!(f, "{error}"),
             Self::List(error) => write!(f, "{error}"),
             Self::Open { path, error } => match &**error {
-                crate::Error::Io { source, .. } => write!(f, "Cannot open {}: {source}", path.display()),
+                crate::Error::Io { source, .. } => write!(f, "Cannot open {}: {}", path.display(), meaning(source)),
                 error => write!(f, "{}: {error}", path.display()),
             },
             Self::Machine { path, module, kernel } => {
@@ -152,6 +152,12 @@ impl fmt::Display for Error {
             Self::Delete { module, errno, .. } => write!(f, "could not remove module {module}: {errno}{}", hint(*errno)),
         }
     }
+}
+
+/// The text of `strerror(3)`, without the number that Rust adds.
+fn meaning(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 /// What an error number means here, where it is not plain.

@@ -8,7 +8,7 @@ use super::records::{Header, Nlist, Relocation, kind, machine};
 use crate::{
     Error, FileTable, Format, Machine, Object, Result, Site,
     addr::index,
-    object::{Class, Rela, Relocations, Section, Strings, Sym, record},
+    object::{Class, Homes, Rela, Relocations, Section, Strings, Sym, record},
 };
 
 /// Addresses in a file count from 0 on, so alignment up to this is kept; a.out has no field for it.
@@ -63,15 +63,16 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Object<'_>> {
     let relocations = relocations
         .into_iter()
         .map(|(target, name, bytes, records)| Ok(Relocations { target, entries: Cow::Owned(reader.relocations(name, bytes, records)?) }));
+    let sections = sections(text, data, segments);
     Ok(Object {
         bytes,
         format: Format::Aout,
         machine,
-        sections: sections(text, data, segments),
-        symbols: Cow::Owned(symbols),
         first_global,
         extended: &[],
-        ordinary: false,
+        homes: Homes::check(&symbols, &sections, &[], strings)?,
+        symbols: Cow::Owned(symbols),
+        sections,
         strings,
         relocations: relocations.collect::<Result<_>>()?,
     })

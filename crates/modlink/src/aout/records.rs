@@ -48,9 +48,6 @@ pub(super) struct Header {
     pub(super) data: u32,
     pub(super) bss: u32,
     pub(super) symbols: u32,
-    /// The entry address of a program.
-    #[cfg_attr(not(feature = "aout-write"), expect(dead_code, reason = "only the writer needs it"))]
-    pub(super) entry: u32,
     pub(super) text_relocations: u32,
     pub(super) data_relocations: u32,
 }
@@ -60,8 +57,8 @@ impl Header {
     pub(super) const SIZE: usize = 32;
 
     pub(super) fn decode(bytes: &[u8; Self::SIZE]) -> Self {
-        let [info, text, data, bss, symbols, entry, text_relocations, data_relocations] = words(bytes);
-        Self { info, text, data, bss, symbols, entry, text_relocations, data_relocations }
+        let [info, text, data, bss, symbols, _entry, text_relocations, data_relocations] = words(bytes);
+        Self { info, text, data, bss, symbols, text_relocations, data_relocations }
     }
 
     /// The machine byte.
@@ -72,8 +69,9 @@ impl Header {
 
     #[cfg(feature = "aout-write")]
     pub(super) fn encode(&self) -> impl Iterator<Item = u8> + use<> {
-        let Self { info, text, data, bss, symbols, entry, text_relocations, data_relocations } = *self;
-        bytes([info, text, data, bss, symbols, entry, text_relocations, data_relocations])
+        let Self { info, text, data, bss, symbols, text_relocations, data_relocations } = *self;
+        // Objects have no entry address.
+        bytes([info, text, data, bss, symbols, 0, text_relocations, data_relocations])
     }
 }
 

@@ -254,7 +254,6 @@ impl<'o> Writer<'o> {
             data: narrow(self.data.len() as u64)?,
             bss: narrow(self.bss)?,
             symbols: table(self.symbols.len(), Nlist::SIZE)?,
-            entry: 0,
             text_relocations: table(text_relocations.len(), Relocation::SIZE)?,
             data_relocations: table(data_relocations.len(), Relocation::SIZE)?,
         };

@@ -1,9 +1,9 @@
 //! The checking pass over all relocations: each is inside of its section, of a known type and against a symbol that
 //! exists; and each leaves a mark on its symbol, from which slots, stubs and imports follow.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
-use ::object::{LittleEndian as LE, elf};
+use ::object::LittleEndian as LE;
 
 use super::{Relax, place::Placement};
 use crate::{
@@ -11,50 +11,19 @@ use crate::{
     addr::index,
     howto::{self, Formula, Howto, need},
     link::relax,
-    object::{Class, Rela, Section},
+    object::{Class, Rela, Section, home},
 };
-
-/// Marks beside those of [`need`]: where the symbol is.
-mod home {
-    /// In the image.
-    pub(super) const IMAGE: u8 = 32 | super::need::INSIDE;
-    /// In another object.
-    pub(super) const UNDEFINED: u8 = 64;
-    /// Among the marks, but in a section that is not loaded: neither of the two.
-    pub(super) const UNLOADED: u8 = 32 | UNDEFINED;
-}
-
-/// Whether marks are those of a symbol of the image.
-fn is_inside(mark: u8) -> bool {
-    mark & home::UNLOADED == home::IMAGE & home::UNLOADED
-}
 
 /// What all relocations together ask for.
 #[derive(Debug)]
 pub(super) struct Marks {
-    /// By symbol.
+    /// By symbol: where it is, and what is asked of it.
     marks: Vec<u8>,
     /// The symbols that are outside of the image and used, and those inside that want a slot: few, in their order.
     listed: Vec<u32>,
 }
 
 impl Marks {
-    /// Where each symbol is.
-    fn new(object: &Object<'_>, placement: &Placement) -> Self {
-        let mut sections = vec![home::UNDEFINED];
-        sections.extend(placement.all().skip(1).map(|place| if place.is_some() { home::IMAGE } else { home::UNLOADED }));
-        let direct = sections.get(..usize::from(elf::SHN_LORESERVE)).unwrap_or(&sections);
-        let mark = |(number, sym): (u32, &crate::object::Sym)| match direct.get(usize::from(sym.st_shndx.get(LE).0)) {
-            Some(&mark) => mark,
-            None => match object.place(number, sym) {
-                SymbolPlace::Section(section) => sections.get(index(section)).copied().unwrap_or(home::UNLOADED),
-                SymbolPlace::Common => home::IMAGE,
-                SymbolPlace::Absolute | SymbolPlace::Undefined => 0,
-            },
-        };
-        Self { marks: (0..).zip(object.symbols.iter()).map(mark).collect(), listed: Vec::new() }
-    }
-
     /// The number of symbols.
     pub(super) fn len(&self) -> usize {
         self.marks.len()
@@ -64,7 +33,7 @@ impl Marks {
     #[inline]
     fn leave(&mut self, symbol: u32, marks: u8) {
         let Some(mark) = self.marks.get_mut(index(symbol)) else { return };
-        let counts = if is_inside(*mark) { need::SLOT } else { need::USED };
+        let counts = if home::is_inside(*mark) { need::SLOT } else { need::USED };
         if *mark & counts == 0 && marks & counts != 0 {
             self.listed.push(symbol);
         }
@@ -92,18 +61,18 @@ impl Marks {
     /// The used symbols that are defined in no section, common block or number of the object.
     pub(super) fn undefined(&self) -> impl Iterator<Item = (SymbolIndex, u8)> {
         // Symbol 0 is no symbol: relocations use it for the value 0.
-        let undefined = self.select(|mark| mark & home::UNLOADED == home::UNDEFINED).filter(|&symbol| symbol != 0);
+        let undefined = self.select(home::is_undefined).filter(|&symbol| symbol != 0);
         undefined.map(|symbol| (SymbolIndex(symbol), self.of(symbol)))
     }
 }
 
 fn wants_stub(mark: u8) -> bool {
-    mark & need::STUB != 0 && !is_inside(mark)
+    mark & need::STUB != 0 && !home::is_inside(mark)
 }
 
 /// Checks every relocation of every loaded section.
 pub(super) fn relocations(object: &Object<'_>, placement: &Placement, relax: Relax) -> Result<Marks> {
-    let mut marks = Marks::new(object, placement);
+    let mut marks = Marks { marks: object.homes.marks.clone(), listed: Vec::new() };
     let table = howto::table(object.machine, object.format);
     let pass = Pass { object, table, needs: table.map(|howto| howto.needs), relax };
     for table in &object.relocations {
@@ -113,7 +82,7 @@ pub(super) fn relocations(object: &Object<'_>, placement: &Placement, relax: Rel
         }
     }
     marks.listed.sort_unstable();
-    if marks.select(|mark| mark & home::UNLOADED == home::UNLOADED).next().is_some() {
+    if marks.select(home::is_unloaded).next().is_some() {
         pass.refuse_unloaded(placement)?;
     }
     Ok(marks)
@@ -154,7 +123,7 @@ impl Pass<'_> {
             match needs & !mark {
                 _ if entry.r_offset.get(LE) > last => false,
                 0 => true,
-                need::SLOT => is_inside(mark) && self.is_relaxable(kind) && relax::reaches_own_image(code, entry),
+                need::SLOT => home::is_inside(mark) && self.is_relaxable(kind) && relax::reaches_own_image(code, entry),
                 _ => false,
             }
         };
@@ -175,7 +144,7 @@ impl Pass<'_> {
         if offset > size || size - offset < u64::from(howto.size) {
             return Err(Error::RelocationOutsideSection { site: site(section, entry), size: section.size });
         }
-        let inside = marks.marks.get(index(symbol)).copied().is_some_and(is_inside);
+        let inside = marks.marks.get(index(symbol)).copied().is_some_and(home::is_inside);
         let code = if self.relax == Relax::WherePossible && section.class.is_code() { section.data } else { &[] };
         if howto.formula == Formula::SlotRelaxable && inside && relax::reaches_own_image(code, entry) {
             return Ok(());

@@ -81,7 +81,7 @@ impl Placement {
             let align = if section.class == Class::EhFrame && area.size > 0 { 1 } else { section.align };
             *place = narrow(area.take(section.size, align, options.max_size)?, options)?;
         }
-        if !object.ordinary {
+        if object.homes.commons {
             placement.common_symbols(object, options)?;
         }
         Ok(placement)

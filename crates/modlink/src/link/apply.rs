@@ -7,8 +7,8 @@ use crate::{
     addr::index,
     howto::{self, Formula, Howto, Misfit, Shortcut},
     layout::{STUB, site, unloaded_home},
-    link::relax,
-    object::{Class, Rela, Section},
+    link::relax::{self, Load},
+    object::{Class, Rela, Relocations, Section},
 };
 
 /// The applying pass over all relocations.
@@ -44,21 +44,40 @@ impl<'l> Pass<'l> {
         }
     }
 
-    /// Applies the relocations `entries` of a section that runs at `run` to its bytes.
-    pub(super) fn section(&self, section: &Section<'_>, run: u64, entries: &[Rela], bytes: &mut [u8]) -> Result<()> {
+    /// Copies a section that runs at `run` to `bytes` and applies its relocations.
+    pub(super) fn section(&self, section: &Section<'_>, run: u64, tables: &[Relocations<'_>], bytes: &mut [u8]) -> Result<()> {
+        let mut copy = Copy { from: section.data, done: 0 };
+        for table in tables {
+            if self.discarded && section.class == Class::EhFrame {
+                copy.all(bytes);
+                self.unwind_tables(section, run, &table.entries, bytes)?;
+            } else {
+                self.table(section, run, &table.entries, bytes, &mut copy)?;
+            }
+        }
+        copy.all(bytes);
+        Ok(())
+    }
+
+    /// Applies one table. Bytes are copied a piece at a time and relocated while they are in the nearest cache; the
+    /// relocations of an assembler are in the order of their places, and any other order is right too.
+    fn table(&self, section: &Section<'_>, run: u64, entries: &[Rela], bytes: &mut [u8], copy: &mut Copy<'_>) -> Result<()> {
         let relax = match self.layout.options.relax {
             Relax::WherePossible if section.class.is_code() => Relax::WherePossible,
             _ => Relax::Never,
         };
-        if self.discarded && section.class == Class::EhFrame {
-            return self.unwind_tables(section, run, entries, bytes);
-        }
         let mut rest = entries;
-        while let [entry, behind @ ..] = self.straight(run, relax, rest, bytes) {
-            self.one(section, run, entry, bytes)?;
-            rest = behind;
+        loop {
+            let copied = bytes.get_mut(..copy.done).unwrap_or_default();
+            rest = self.straight(run, relax, rest, copied);
+            let [entry, behind @ ..] = rest else { return Ok(()) };
+            if copy.covers(entry) {
+                self.one(section, run, entry, bytes)?;
+                rest = behind;
+            } else {
+                copy.more(bytes);
+            }
         }
-        Ok(())
     }
 
     /// Unwind tables of an object with discarded groups: the entries of code that is not there stay empty.
@@ -86,12 +105,30 @@ impl<'l> Pass<'l> {
                     distance.is_ok_and(|distance| put(bytes, at, distance.to_le_bytes()))
                 }
                 Shortcut::Word => put(bytes, at, plus.to_le_bytes()),
-                Shortcut::Rewrite => relax == Relax::WherePossible && relax::load(bytes, at, addend, target, place),
+                Shortcut::Rewrite => match relax {
+                    Relax::Never => self.slot(entry, place, bytes),
+                    Relax::WherePossible => match relax::load(bytes, at, addend, target, place) {
+                        Load::Rewritten => true,
+                        Load::Far => self.slot(entry, place, bytes),
+                        Load::OtherForm => false,
+                    },
+                },
                 Shortcut::None => false,
             }
         };
         let applied = entries.iter().take_while(|entry| apply(entry)).count();
         entries.get(applied..).unwrap_or_default()
+    }
+
+    /// Makes an instruction refer to its slot, if there is one.
+    fn slot(&self, entry: &Rela, place: u64, bytes: &mut [u8]) -> bool {
+        let Some(slot) = self.layout.slots.of(entry.r_sym(LE, false)) else { return false };
+        let slot = self.table.wrapping_add(u64::from(slot).wrapping_mul(self.slot));
+        let distance = slot.wrapping_add_signed(entry.r_addend.get(LE)).wrapping_sub(place);
+        match (i32::try_from(distance.cast_signed()), usize::try_from(entry.r_offset.get(LE))) {
+            (Ok(distance), Ok(at)) => put(bytes, at, distance.to_le_bytes()),
+            _ => false,
+        }
     }
 
     /// Applies any relocation.
@@ -178,6 +215,41 @@ impl<'l> Pass<'l> {
             limits: howto.limits(),
             remedy: howto.remedy(value),
         })
+    }
+}
+
+/// A section on its way into the image.
+struct Copy<'a> {
+    from: &'a [u8],
+    /// How many bytes are there.
+    done: usize,
+}
+
+/// How many bytes are copied at a time: a third of the usual first-level cache.
+const PIECE: usize = 16 << 10;
+
+impl Copy<'_> {
+    /// Whether everything that a relocation changes is there.
+    fn covers(&self, entry: &Rela) -> bool {
+        const WIDEST: usize = 8;
+        let end = usize::try_from(entry.r_offset.get(LE)).ok().and_then(|at| at.checked_add(WIDEST));
+        self.done >= self.from.len() || end.is_some_and(|end| end <= self.done)
+    }
+
+    fn more(&mut self, to: &mut [u8]) {
+        self.until(self.done.saturating_add(PIECE), to);
+    }
+
+    fn all(&mut self, to: &mut [u8]) {
+        self.until(self.from.len(), to);
+    }
+
+    fn until(&mut self, end: usize, to: &mut [u8]) {
+        let end = end.min(self.from.len());
+        if let (Some(to), Some(from)) = (to.get_mut(self.done..end), self.from.get(self.done..end)) {
+            to.copy_from_slice(from);
+        }
+        self.done = end;
     }
 }
 

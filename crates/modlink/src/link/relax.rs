@@ -51,20 +51,32 @@ pub(crate) fn is_direct_branch(data: &[u8], offset: u64) -> bool {
     matches!(data.get(..offset), Some([.., 0xe8 | 0xe9] | [.., 0x0f, 0x80..=0x8f]))
 }
 
-/// Rewrites `mov slot(%rip), %reg`, by far the most frequent form, into `lea target(%rip), %reg`. As [`rewrite`], but
-/// for this form only.
+/// What became of an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// It does without its slot.
+    Rewritten,
+    /// It keeps its slot, for its target is out of reach.
+    Far,
+    /// It is of another form, for which see [`rewrite`].
+    OtherForm,
+}
+
+/// Rewrites `mov slot(%rip), %reg`, by far the most frequent form, into `lea target(%rip), %reg`.
 #[inline]
-pub(crate) fn load(bytes: &mut [u8], offset: usize, addend: i64, target: u64, place: u64) -> bool {
-    let distance = i32::try_from(target.wrapping_sub(place).wrapping_sub(4).cast_signed());
-    if let (Some(start), Ok(distance), ADDEND) = (offset.checked_sub(2), distance, addend)
-        && let Some([opcode @ 0x8b, modrm, field @ ..]) = bytes.get_mut(start..).and_then(<[u8]>::first_chunk_mut::<6>)
-        && *modrm & 0xc7 == 0x05
-    {
-        *opcode = 0x8d;
-        *field = distance.to_le_bytes();
-        return true;
+pub(crate) fn load(bytes: &mut [u8], offset: usize, addend: i64, target: u64, place: u64) -> Load {
+    let start = offset.wrapping_sub(2);
+    match bytes.get_mut(start..).and_then(<[u8]>::first_chunk_mut::<6>) {
+        Some([opcode @ 0x8b, modrm, field @ ..]) if *modrm & 0xc7 == 0x05 && addend == ADDEND => {
+            let Ok(distance) = i32::try_from(target.wrapping_sub(place).wrapping_sub(4).cast_signed()) else {
+                return Load::Far;
+            };
+            *opcode = 0x8d;
+            *field = distance.to_le_bytes();
+            Load::Rewritten
+        }
+        _ => Load::OtherForm,
     }
-    false
 }
 
 /// Rewrites the instruction whose field is at `offset` so that it uses `target` itself; `place` is the run address of

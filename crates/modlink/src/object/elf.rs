@@ -12,7 +12,7 @@ use ::object::{
 };
 
 use self::{records::Records, tables::Tables};
-use super::{Class, Object, Section, Strings, group, section, symbol};
+use super::{Class, Homes, Object, Section, Strings, group, section};
 use crate::{Error, FileTable, Result, SymbolPlace, addr::index};
 
 /// Checks an ELF file and reads its tables.
@@ -49,6 +49,7 @@ fn read<Elf: Records>(bytes: &[u8]) -> Result<Object<'_>> {
     let extended = tables.extended(&sections)?;
     group::discard_duplicates(&tables.groups(headers, &sections, &symbols, strings)?, &mut sections)?;
 
+    let homes = Homes::check(&symbols, &sections, extended, strings)?;
     let mut object = Object {
         bytes,
         format: Elf::FORMAT,
@@ -59,9 +60,8 @@ fn read<Elf: Records>(bytes: &[u8]) -> Result<Object<'_>> {
         extended,
         strings,
         relocations: Vec::new(),
-        ordinary: false,
+        homes,
     };
-    check_symbols(&mut object)?;
     keep_function_sections(&mut object);
     object.relocations = tables.relocations::<Elf>(headers, &object.sections)?;
     Ok(object)
@@ -169,42 +169,6 @@ fn check_loaded(name: &str, kind: elf::SectionType, flags: u64, align: u64) -> R
     }
     if !align.is_power_of_two() {
         return Err(Error::BadAlignment { name: name.into(), align });
-    }
-    Ok(())
-}
-
-/// Checks what every later step relies on: each symbol has a name inside of the table and a section that exists.
-fn check_symbols(object: &mut Object<'_>) -> Result<()> {
-    let sections = u16::try_from(object.sections.len()).unwrap_or(elf::SHN_LORESERVE).min(elf::SHN_LORESERVE);
-    let (mut last_name, mut odd) = (0, false);
-    for sym in object.symbols.iter() {
-        let section = sym.st_shndx.get(LE);
-        let known = (section.0 < sections) | (section == elf::SHN_ABS);
-        last_name = last_name.max(sym.st_name.get(LE));
-        odd |= !known | (sym.st_type() == elf::STT_GNU_IFUNC);
-    }
-    // Most objects end here; the others are looked at closely.
-    object.ordinary = !odd;
-    if odd || index(last_name) >= object.strings.len() { check_each_symbol(object) } else { Ok(()) }
-}
-
-fn check_each_symbol(object: &Object<'_>) -> Result<()> {
-    let sections = object.sections.len();
-    let names = object.strings.len();
-    for (entry, sym) in (0_u32..).zip(object.symbols.iter()) {
-        let name = sym.st_name.get(LE);
-        if index(name) >= names && name != 0 {
-            return Err(Error::BadTable { table: FileTable::SymbolNames, section: 0 });
-        }
-        match object.place(entry, sym) {
-            SymbolPlace::Section(section) if index(section) >= sections => {
-                return Err(Error::BadSectionIndex { table: FileTable::Symbols, entry: entry.into(), section });
-            }
-            _ if sym.st_type() == elf::STT_GNU_IFUNC && symbol::is_definition(sym) => {
-                return Err(Error::IndirectFunction { symbol: object.strings.get(name).into() });
-            }
-            _ => {}
-        }
     }
     Ok(())
 }

@@ -26,10 +26,7 @@ impl<'a> Strings<'a> {
     #[inline]
     pub(crate) fn get(&self, offset: u32) -> &'a str {
         let Some(tail) = self.text.get(index(offset)..) else { return "" };
-        match tail.bytes().position(|byte| byte == 0) {
-            Some(end) => tail.get(..end).unwrap_or(""),
-            None => tail,
-        }
+        tail.get(..length(tail.as_bytes())).unwrap_or("")
     }
 
     /// Whether the name at `offset` is `name`; cheaper than reading it.
@@ -37,5 +34,42 @@ impl<'a> Strings<'a> {
     pub(crate) fn is(&self, offset: u32, name: &str) -> bool {
         let tail = self.text.as_bytes().get(index(offset)..).unwrap_or_default();
         tail.strip_prefix(name.as_bytes()).is_some_and(|rest| matches!(rest.first(), None | Some(0)))
+    }
+}
+
+/// How many bytes come before the first NUL.
+#[inline]
+fn length(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGHEST: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (word, before) in words.iter().zip((0..).step_by(8)) {
+        // The lowest byte whose highest bit stays is the first NUL (subtracting borrows from bytes behind it only).
+        let word = u64::from_le_bytes(*word);
+        let nuls = word.wrapping_sub(ONES) & !word & HIGHEST;
+        if nuls != 0 {
+            return before + index(nuls.trailing_zeros() / 8);
+        }
+    }
+    let words = bytes.len() - rest.len();
+    rest.iter().position(|byte| *byte == 0).map_or(bytes.len(), |at| words + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn names_end_at_the_first_nul() {
+        for total in 0..40 {
+            for end in 0..=total {
+                let mut bytes: Vec<u8> = (0..total).map(|at| if at < end { 0x80 | at } else { 0 }).collect();
+                assert_eq!(length(&bytes), usize::from(end), "{bytes:x?}");
+                bytes.iter_mut().skip(usize::from(end) + 1).for_each(|byte| *byte = 1);
+                assert_eq!(length(&bytes), usize::from(end), "{bytes:x?}");
+            }
+        }
     }
 }

@@ -134,9 +134,10 @@ pub(crate) fn binding(sym: &Sym) -> Binding {
     }
 }
 
-/// The record in words.
-pub(crate) fn view<'a>(index: SymbolIndex, sym: &Sym, place: SymbolPlace, name: &'a str) -> Symbol<'a> {
-    let kind = match sym.st_type() {
+/// What `sym` names.
+#[inline]
+pub(crate) fn kind(sym: &Sym) -> SymbolKind {
+    match sym.st_type() {
         elf::STT_NOTYPE => SymbolKind::None,
         elf::STT_OBJECT | elf::STT_COMMON => SymbolKind::Object,
         elf::STT_FUNC => SymbolKind::Function,
@@ -145,11 +146,24 @@ pub(crate) fn view<'a>(index: SymbolIndex, sym: &Sym, place: SymbolPlace, name: 
         elf::STT_TLS => SymbolKind::ThreadLocal,
         elf::STT_GNU_IFUNC => SymbolKind::Indirect,
         other => SymbolKind::Other(other.0),
-    };
+    }
+}
+
+/// The record in words.
+pub(crate) fn view<'a>(index: SymbolIndex, sym: &Sym, place: SymbolPlace, name: &'a str) -> Symbol<'a> {
     let visibility = match sym.st_visibility() {
         elf::STV_DEFAULT => Visibility::Default,
         elf::STV_PROTECTED => Visibility::Protected,
         _ => Visibility::Hidden,
     };
-    Symbol { index, name, value: sym.st_value.get(LE), size: sym.st_size.get(LE), place, binding: binding(sym), kind, visibility }
+    Symbol {
+        index,
+        name,
+        value: sym.st_value.get(LE),
+        size: sym.st_size.get(LE),
+        place,
+        binding: binding(sym),
+        kind: kind(sym),
+        visibility,
+    }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test program uses a part of it")]
 
 pub(crate) mod builder;
+pub(crate) mod exercise;
 pub(crate) mod oracle;
 
 use std::{

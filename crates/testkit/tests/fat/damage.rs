@@ -116,6 +116,31 @@ fn a_chain_that_leaves_the_volume_or_ends_early() {
 }
 
 #[test]
+fn clusters_behind_the_volume_are_not_read_even_if_the_device_has_them() {
+    for kind in ALL {
+        let mut bytes = sample(kind);
+        let parts = Parts::of(&bytes);
+        let (file, behind) = (first(&bytes, b"FILE       "), parts.clusters(&bytes) + 2);
+        assert!(parts.cluster(behind) > bytes.len() - 512, "{kind:?}: it is behind the last one");
+        bytes.resize(parts.cluster(behind) + 4096, 0xaa);
+        // The table has room for that link, since it fills whole sectors.
+        parts.link(&mut bytes, behind, 0x0fff_ffff);
+        parts.link(&mut bytes, file + 3, behind as u32);
+        assert_eq!(Disk::new(&bytes).tree("vfat")["/FILE"].error, EIO, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_volume_has_no_more_clusters_than_its_table_has_links() {
+    let mut bytes = sample(FatType::Fat16);
+    let parts = Parts::of(&bytes);
+    bytes[19..21].copy_from_slice(&24_000_u16.to_le_bytes());
+    let disk = Disk::new(&bytes);
+    assert_eq!(disk.statfs("vfat").blocks as usize, (parts.fat.end - parts.fat.start) / 2 - 2);
+    assert_eq!(disk.tree("vfat")["/FILE"].error, 0);
+}
+
+#[test]
 fn a_slot_that_points_nowhere() {
     for cluster in [0, 1, 0xfff0] {
         let trees = damaged(|bytes, parts| {

@@ -13,7 +13,7 @@ pub(crate) const ENOENT: i32 = -2;
 pub(crate) const EINVAL: i32 = -22;
 
 /// Seconds until a run counts as an endless loop.
-const PATIENCE: &str = "120";
+const PATIENCE: &str = "300";
 
 /// What the harness says of a file or directory.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -106,6 +106,13 @@ impl Parts {
         self.data + (number - 2) * self.cluster_size
     }
 
+    /// How many data clusters there are.
+    pub(crate) fn clusters(&self, bytes: &[u8]) -> usize {
+        let small = usize::from(u16::from_le_bytes([bytes[19], bytes[20]]));
+        let sectors = if small == 0 { u32::from_le_bytes(bytes[32..36].try_into().expect("four bytes")) as usize } else { small };
+        (sectors * usize::from(u16::from_le_bytes([bytes[11], bytes[12]])) - self.data) / self.cluster_size
+    }
+
     /// Sets the link of a cluster in the first FAT.
     pub(crate) fn link(&self, bytes: &mut [u8], cluster: usize, to: u32) {
         let fat = &mut bytes[self.fat.clone()];

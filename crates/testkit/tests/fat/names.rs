@@ -116,7 +116,7 @@ fn names_of_full_length() {
     assert!(names.len() == 1 && names[0].starts_with("XXXXXX") && names[0].is_ascii(), "{names:?}");
 }
 
-/// Changes to the first slot of a long name (bytes of a 32-byte slot) that make it worthless.
+/// Changes to the two slots of a long name (bytes of a 32-byte slot; from 32 on, of the second) that make it worthless.
 const BROKEN: &[(&str, usize, u8)] = &[
     ("the number", 0, 0x45),
     ("not marked as the last", 0, 0x02),
@@ -126,6 +126,11 @@ const BROKEN: &[(&str, usize, u8)] = &[
     ("deleted", 0, 0xe5),
     ("the checksum", 13, 0x00),
     ("another attribute", 11, 0x08),
+    ("the number of the second", 32, 0x03),
+    ("the first number again", 32, 0x02),
+    ("the first one again", 32, 0x42),
+    ("the checksum of the second", 32 + 13, 0x00),
+    ("the second is deleted", 32, 0xe5),
 ];
 
 #[test]

@@ -34,7 +34,7 @@ fn columns(line: &str) -> Option<(u64, &str, Option<&str>)> {
 fn parse(text: &str) -> Vec<Owner> {
     let exported: HashSet<(&str, Option<&str>)> =
         text.lines().filter_map(columns).filter_map(|(_, name, module)| Some((name.strip_prefix(TABLE)?, module))).collect();
-    let mut kernel = Owner { module: None, info: None, symbols: Vec::new() };
+    let mut kernel = Owner { module: None, info: None, pages: None, symbols: Vec::new() };
     let mut modules: Vec<Owner> = Vec::new();
     for (value, name, module) in text.lines().filter_map(columns) {
         if !exported.contains(&(name, module)) {
@@ -44,7 +44,7 @@ fn parse(text: &str) -> Vec<Owner> {
         match (module, modules.last_mut()) {
             (None, _) => kernel.symbols.push(symbol),
             (Some(module), Some(owner)) if owner.module.as_deref() == Some(module) => owner.symbols.push(symbol),
-            (Some(module), _) => modules.push(Owner { module: Some(module.to_owned()), info: None, symbols: vec![symbol] }),
+            (Some(module), _) => modules.push(Owner { module: Some(module.to_owned()), info: None, pages: None, symbols: vec![symbol] }),
         }
     }
     modules.reverse();

@@ -1,5 +1,7 @@
 //! insmod: every option, the search path, messages, and what is left after a failure.
 
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use crate::world::{HELLO, Outcome, World, bare, text};
@@ -270,4 +272,32 @@ fn on_linux_the_words_are_those_of_kmod_and_classic_options_are_refused() {
         assert!(refused.contains(&format!("{option} works on a hosted kernel only")), "{refused}");
     }
     assert!(Outcome::of(bare("insmod").args(["-L", "/nonexistent/x.ko"])).fails().contains("No such file"));
+}
+
+/// Other users may look, and are told why they may do no more.
+#[test]
+fn only_the_kernels_owner_loads() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root can become somebody else to try.
+        return;
+    }
+    let world = World::new();
+    world.compile("hello", HELLO);
+    let program = world.path("modutils");
+    std::fs::copy(env!("CARGO_BIN_EXE_modutils"), &program).unwrap();
+    std::fs::set_permissions(world.dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let nobody = |line: &str| {
+        let mut command = std::process::Command::new(&program);
+        command.args(line.split_whitespace()).uid(65_534).gid(65_534).current_dir(world.dir.path());
+        Outcome::of(command.env("MODUTILS_KERNEL", world.socket()))
+    };
+    nobody("insmod -p hello.o").ok();
+    let refused = nobody("insmod hello.o").fails();
+    assert!(refused.contains("could not insert module hello") && refused.contains("Operation not permitted (only root"), "{refused}");
+    world.run("insmod hello.o").ok();
+    let refused = nobody("rmmod hello").fails();
+    assert!(refused.contains("could not remove module hello: Operation not permitted"), "{refused}");
+    nobody("rmmod -a").fails();
+    assert!(nobody("lsmod").ok().contains("hello ") && nobody("ksyms -a").ok().contains(" note\n"));
+    assert_eq!(world.notes(), [1]);
 }

@@ -59,3 +59,25 @@ fn own_exports_replace_the_earlier_lines() {
     let text = std::fs::read_to_string(world.path("symvers")).unwrap();
     assert!(text.starts_with(SYMVERS) && text.contains("\tbase_value\tbase\tEXPORT_SYMBOL\t") && !text.contains("gone"), "{text}");
 }
+
+/// Only plain files are replaced; a link leads to the file that is.
+#[test]
+fn devices_and_links_stay_what_they_are() {
+    let world = World::new();
+    world.compile_with("hello", HELLO, &[]);
+    let (pipe, link) = (world.path("pipe"), world.path("link.ko"));
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read(pipe).unwrap()
+    });
+    world.run("modpost -o pipe --name hello hello.o").ok();
+    assert!(contains(&reader.join().unwrap(), b"name=hello\0"));
+    assert!(!std::fs::metadata(&pipe).unwrap().is_file());
+    std::fs::write(world.path("real.ko"), "").unwrap();
+    std::os::unix::fs::symlink("real.ko", &link).unwrap();
+    world.run("modpost -o link.ko hello.o").ok();
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(contains(&std::fs::read(world.path("real.ko")).unwrap(), b"name=link\0"));
+}

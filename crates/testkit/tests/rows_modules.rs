@@ -1,5 +1,5 @@
-//! The sample modules in a kernel, by the real programs: the file systems as ELF and a.out, the small useful modules, and those that fail.
-//! `row_NN` is the row of docs/classic.md.
+//! The book's features, part five: the sample modules in a kernel, by the real programs: the file systems as ELF and a.out, the small useful
+//! modules, and those that fail. `row_NN` is the row of docs/classic.md.
 
 use std::io::{Cursor, Write};
 use std::path::Path;

@@ -1,0 +1,199 @@
+//! Runs both programs with the same arguments.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::{Listed, Report, Tree};
+
+/// Words for one call: enough to make few calls, few enough for one command line.
+const BATCH: usize = 100;
+
+/// Two copies of a tree, one for each program.
+pub(super) struct Pair {
+    _folder: TempDir,
+    pub(super) theirs: PathBuf,
+    pub(super) ours: PathBuf,
+    release: String,
+    modutils: PathBuf,
+}
+
+/// Whose program is run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    Theirs,
+    Ours,
+}
+
+impl Pair {
+    pub(super) fn new(tree: &Tree, modutils: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pair = Self {
+            theirs: folder.path().join("kmod"),
+            ours: folder.path().join("ours"),
+            release: tree.release().to_owned(),
+            modutils: modutils.to_owned(),
+            _folder: folder,
+        };
+        tree.lay_out(&pair.theirs).expect("a tree for kmod");
+        tree.lay_out(&pair.ours).expect("a tree for ours");
+        pair.run(Whose::Theirs, "depmod", &["-b", &text(&pair.theirs), &pair.release]);
+        pair.run(Whose::Ours, "depmod", &["-b", &text(&pair.ours), &pair.release]);
+        pair
+    }
+
+    /// An index file of one of the two trees.
+    pub(super) fn index(&self, whose: Whose, name: &str) -> PathBuf {
+        let root = if whose == Whose::Theirs { &self.theirs } else { &self.ours };
+        root.join("lib/modules").join(&self.release).join(name)
+    }
+
+    /// Standard output of a program.
+    fn run(&self, whose: Whose, tool: &str, arguments: &[&str]) -> String {
+        let mut command = match whose {
+            Whose::Theirs => Command::new(format!("/usr/sbin/{tool}")),
+            Whose::Ours => Command::new(&self.modutils),
+        };
+        command.arg0(tool).args(arguments).stdin(Stdio::null()).env_remove("MODUTILS_KERNEL").env_remove("MODPROBE_OPTIONS");
+        let done = command.output().unwrap_or_else(|e| panic!("{tool} does not start: {e}"));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
+    /// `modprobe` on a tree: with the same root, so that paths are the same. What it reads is always the files that kmod wrote.
+    pub(super) fn modprobe(&self, whose: Whose, root: &Path, arguments: &[&str]) -> String {
+        let root = text(root);
+        let fixed = ["-n", "-d", root.as_str(), "-S", &self.release];
+        self.run(whose, "modprobe", &[&fixed, arguments].concat())
+    }
+
+    /// The names of all modules.
+    pub(super) fn modules(&self) -> Vec<String> {
+        let dep = fs::read_to_string(self.index(Whose::Theirs, "modules.dep")).unwrap_or_default();
+        dep.lines().filter_map(|l| l.split(':').next()).map(kmod::name::from_path).collect()
+    }
+
+    /// For each alias a word that it matches: `*` becomes nothing, `?` a letter, a bracket its first character.
+    pub(super) fn alias_words(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.index(Whose::Theirs, "modules.alias")).unwrap_or_default();
+        kmod::index::alias::parse(&text).map(|(pattern, _)| concrete(pattern)).collect()
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("a path of text").to_owned()
+}
+
+fn concrete(pattern: &str) -> String {
+    let mut word = String::new();
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '*' => {}
+            '?' => word.push('x'),
+            '[' => {
+                word.extend(rest.next());
+                rest.by_ref().take_while(|&c| c != ']').for_each(drop);
+            }
+            other => word.push(other),
+        }
+    }
+    word
+}
+
+/// `modprobe -c`, with the tree of either in the hands of either.
+pub(super) fn configuration(pair: &Pair, report: &mut Report) {
+    let theirs = pair.modprobe(Whose::Theirs, &pair.theirs, &["-c"]);
+    let ours = pair.modprobe(Whose::Ours, &pair.theirs, &["-c"]);
+    let crossed = pair.modprobe(Whose::Theirs, &pair.ours, &["-c"]);
+    let ours = blanks(&theirs, &ours, report);
+    report.texts("configurations", "modprobe -c", &theirs, &ours);
+    report.texts("configurations", "kmod's modprobe -c on our indexes", &theirs, &crossed);
+}
+
+/// Ours without the blank before `post:` that kmod 30 forgets.
+fn blanks(theirs: &str, ours: &str, report: &mut Report) -> String {
+    let forgotten = |line: &str| line.starts_with("softdep ") && line.contains(" pre: ") && line.contains(" post: ");
+    if theirs == ours || !ours.lines().any(forgotten) {
+        return ours.to_owned();
+    }
+    report.listed(Listed::SoftdepBlank);
+    ours.lines().map(|l| if forgotten(l) { l.replacen(" post: ", "post: ", 1) } else { l.to_owned() } + "\n").collect()
+}
+
+/// `modprobe -D` of each module.
+pub(super) fn plans(pair: &Pair, modules: &[String], report: &mut Report) {
+    let several = modules_with_several_softdeps(pair);
+    report.made("plans", modules.len());
+    for batch in modules.chunks(BATCH) {
+        let words: Vec<&str> = ["-a", "-D"].into_iter().chain(batch.iter().map(String::as_str)).collect();
+        let both = [Whose::Theirs, Whose::Ours].map(|w| pair.modprobe(w, &pair.theirs, &words));
+        if both[0] == both[1] {
+            continue;
+        }
+        for module in batch {
+            let [theirs, ours] = [Whose::Theirs, Whose::Ours].map(|w| pair.modprobe(w, &pair.theirs, &["-D", module]));
+            if theirs == ours {
+                continue;
+            }
+            let concerned = ours.lines().any(|line| several.contains(&kmod::name::from_path(line.trim_end())));
+            if concerned && is_within(&theirs, &ours) {
+                report.listed(Listed::AllSoftdeps);
+            } else {
+                report.different(&format!("modprobe -D {module}"), &theirs, &ours);
+            }
+        }
+    }
+}
+
+fn modules_with_several_softdeps(pair: &Pair) -> HashSet<String> {
+    let text = fs::read_to_string(pair.index(Whose::Theirs, "modules.softdep")).unwrap_or_default();
+    let names = text.lines().filter_map(|l| l.strip_prefix("softdep ")?.split(' ').next());
+    let mut seen = HashSet::new();
+    names.filter(|n| !seen.insert(n.to_owned())).map(str::to_owned).collect()
+}
+
+/// Whether all lines of the first text stand in the second, in the same order.
+fn is_within(part: &str, whole: &str) -> bool {
+    let mut lines = whole.lines();
+    part.lines().all(|wanted| lines.any(|line| line == wanted))
+}
+
+/// `modprobe -R` of each word.
+pub(super) fn aliases(pair: &Pair, words: &[String], report: &mut Report) {
+    report.made("aliases", words.len());
+    for batch in words.chunks(BATCH) {
+        let arguments: Vec<&str> = ["-q", "-a", "-R"].into_iter().chain(batch.iter().map(String::as_str)).collect();
+        let [theirs, ours] = [Whose::Theirs, Whose::Ours].map(|w| pair.modprobe(w, &pair.theirs, &arguments));
+        if theirs != ours {
+            let what = format!("modprobe -R {} and {} more", batch.first().map_or("", String::as_str), batch.len() - 1);
+            report.different(&what, &theirs, &ours);
+        }
+    }
+}
+
+/// `modinfo` of each module.
+pub(super) fn infos(pair: &Pair, modules: &[String], report: &mut Report) {
+    report.made("infos", modules.len());
+    let root = text(&pair.theirs);
+    for batch in modules.chunks(BATCH) {
+        let fixed = ["-b", root.as_str(), "-k", &pair.release];
+        let arguments: Vec<&str> = fixed.into_iter().chain(batch.iter().map(String::as_str)).collect();
+        let theirs = pair.run(Whose::Theirs, "modinfo", &arguments);
+        let full = pair.run(Whose::Ours, "modinfo", &arguments);
+        let mut ours = String::with_capacity(full.len());
+        for line in full.split_inclusive('\n') {
+            if line.starts_with("build-id:") && !theirs.contains("build-id:") {
+                report.listed(Listed::BuildId);
+            } else {
+                ours.push_str(line);
+            }
+        }
+        if theirs != ours {
+            report.different(&format!("modinfo {}…", batch.join(" ").chars().take(80).collect::<String>()), &theirs, &ours);
+        }
+    }
+}
