@@ -4,6 +4,9 @@
 
 mod cpio;
 mod machine;
+mod oracle;
+mod session;
+mod slots;
 mod subset;
 mod vmlinux;
 
@@ -14,6 +17,7 @@ use std::time::{Duration, Instant};
 
 pub use cpio::Archive;
 pub use machine::{Flavour, Machine};
+pub use session::Session;
 pub use subset::subset;
 
 use crate::debian::{self, FetchError};
@@ -60,6 +64,7 @@ pub struct Guest {
     archive: Archive,
     memory: u32,
     append: String,
+    devices: Vec<String>,
 }
 
 impl Guest {
@@ -85,7 +90,7 @@ impl Guest {
         }
         archive.file("init", 0o755, INIT.as_bytes());
         let memory = if flavour == Flavour::Uml { 256 } else { 512 };
-        Ok(Self { machine, archive, memory, append: String::new() })
+        Ok(Self { machine, archive, memory, append: String::new(), devices: Vec::new() })
     }
 
     /// The kernel that it boots.
@@ -111,6 +116,12 @@ impl Guest {
         self
     }
 
+    /// Further devices, as arguments of qemu; user-mode Linux has none.
+    pub fn devices(&mut self, arguments: &[&str]) -> &mut Self {
+        self.devices.extend(arguments.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
     /// Puts the static multi-call program into `/sbin` under all its names.
     ///
     /// # Errors
@@ -133,6 +144,21 @@ impl Guest {
         Ok(self)
     }
 
+    /// Boots, runs the commands of a session, and checks what comes of each.
+    ///
+    /// # Errors
+    /// As [`boot`](Self::boot).
+    ///
+    /// # Panics
+    /// Where something else comes of a command than the session promises.
+    #[track_caller]
+    pub fn play(mut self, session: &Session) -> Result<Run, FetchError> {
+        let script = session.script(&mut self.archive);
+        let run = self.boot(&script)?;
+        session.check(&run);
+        Ok(run)
+    }
+
     /// Boots, runs the script with busybox's shell, and waits for the end.
     ///
     /// # Errors
@@ -144,6 +170,10 @@ impl Guest {
         let initramfs = scratch.path().join("initramfs");
         std::fs::write(&initramfs, self.archive.finish()).map_err(failed)?;
         let mut command = self.machine.command(&initramfs, scratch.path(), self.memory, &self.append)?;
+        if self.machine.flavour() != Flavour::Uml {
+            command.args(&self.devices);
+        }
+        let _slot = slots::Slot::take().map_err(failed)?;
         let complaints = std::fs::File::create(scratch.path().join("stderr")).map_err(failed)?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(complaints).spawn().map_err(failed)?;
         let mut run = watch(child);
