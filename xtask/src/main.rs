@@ -4,6 +4,7 @@ mod bench;
 mod checks;
 mod demo;
 mod image;
+mod manual;
 mod packages;
 mod step;
 
@@ -36,6 +37,11 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Write the man pages and shell completions of all programs into a folder.
+    Manual {
+        /// It gets the folders `man8` and `completions`.
+        folder: std::path::PathBuf,
+    },
     /// What the CI machine runs: the same as `test`, from scratch.
     Ci,
 }
@@ -45,6 +51,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(),
         Task::Test { filter } => checks::run(filter.as_deref()),
         Task::Bench { name, json } => bench::run(&name, json),
+        Task::Manual { folder } => manual::write(&folder),
         Task::Ci => checks::run(None),
     };
     match done {
