@@ -34,7 +34,7 @@ fn pages(program: &Command, folder: &Path) -> Result<(), Error> {
         let name = page.get_display_name().unwrap_or(page.get_name()).to_owned();
         let path = folder.join(format!("{name}.8"));
         let mut text = Vec::new();
-        let rendered = clap_mangen::Man::new(page.clone().name(name)).section("8").manual("System administration").render(&mut text);
+        let rendered = clap_mangen::Man::new(page.clone()).section("8").manual("System administration").render(&mut text);
         rendered.and_then(|()| std::fs::write(&path, text)).map_err(|error| failed("write", &path, error))?;
     }
     Ok(())
