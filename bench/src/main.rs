@@ -43,7 +43,7 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
-    /// Get LLVM's `llvm-jitlink` from Debian into target/bench, installing nothing.
+    /// Get LLVM's `llvm-jitlink` from Debian into target/bench, installing nothing; `link` does so by itself.
     Fetch,
     /// One measurement, in a process of its own.
     #[command(subcommand, hide = true)]

@@ -17,7 +17,7 @@ const SIZES: [u32; 3] = [1_000, 10_000, 100_000];
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// How many children measure each table, one round after the other.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 6)]
     pub rounds: usize,
 }
 

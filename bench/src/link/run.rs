@@ -8,7 +8,7 @@ use crate::report::{Plot, Report, Series};
 use crate::work::{self, Flavour};
 
 use super::child::{self, Task};
-use super::jitlink::Jitlink;
+use super::jitlink::{self, Jitlink};
 use super::linker::{LINKERS, Linker};
 use super::subject::{SUBJECTS, Spec};
 use super::{native, verdict};
@@ -22,8 +22,9 @@ pub struct Options {
     /// How many functions the work has; the goals are judged at 10000 and 100000.
     #[arg(long, value_delimiter = ',', default_values_t = SIZES)]
     pub sizes: Vec<u32>,
-    /// How many children measure each subject, one round after the other.
-    #[arg(long, default_value_t = 3)]
+    /// How many children measure each subject, one round after the other: on a machine with other work, many short
+    /// rounds find quiet moments for every subject alike.
+    #[arg(long, default_value_t = 8)]
     pub rounds: usize,
     /// Only the subjects whose key contains one of these words (`floor`, `modlink`, `dlopen`, `kmod`, `elf`, `linkers`,
     /// `jitlink`).
@@ -54,6 +55,12 @@ pub fn run(options: &Options) -> Result<Report> {
     let mut report = Report::new("link");
     let mut results = Results::new();
     let wanted = |key: &str| options.only.is_empty() || options.only.iter().any(|word| key.contains(word.as_str()));
+    if wanted("jitlink") && Jitlink::all().is_empty() {
+        eprintln!("bench link: getting llvm-jitlink from Debian");
+        if let Err(error) = jitlink::fetch() {
+            report.note(format!("llvm-jitlink could not be had and is left out: {error}"));
+        }
+    }
     for &functions in &options.sizes {
         let checksum = native::checksum(functions)?;
         for round in 0..options.rounds {
@@ -77,10 +84,10 @@ pub fn run(options: &Options) -> Result<Report> {
 /// How often a child loads: more of what is short.
 const fn times(functions: u32) -> usize {
     match functions {
-        0..=300 => 300,
-        301..=3_000 => 150,
-        3_001..=30_000 => 40,
-        _ => 8,
+        0..=300 => 100,
+        301..=3_000 => 60,
+        3_001..=30_000 => 20,
+        _ => 4,
     }
 }
 
@@ -118,11 +125,7 @@ fn linkers(functions: u32, results: &mut Results, report: &mut Report) -> Result
 }
 
 fn jitlinks(functions: u32, checksum: u32, results: &mut Results, report: &mut Report) {
-    let all = Jitlink::all();
-    if all.is_empty() {
-        note_once(report, "no llvm-jitlink here (`bench fetch` gets it): left out".to_owned());
-    }
-    for jitlink in all {
+    for jitlink in Jitlink::all() {
         eprintln!("bench link: {functions} functions, llvm-jitlink {}", jitlink.version);
         match jitlink.measure(functions, if functions > 30_000 { 2 } else { 5 }, checksum) {
             Ok(load) => {

@@ -117,11 +117,13 @@ fn memory(at: &At<'_>, report: &mut Report) {
     for ((key, _), measured) in at.0.iter().filter(|((_, size), _)| *size == at.1) {
         let (Some(added), Some(peak)) = (measured.added, measured.peak) else { continue };
         report.tell(format!("{key}: peak memory with the input, {} functions", at.1), peak as f64 / 1e6, "MB");
-        let name = format!("{key}: memory added by a load / object file, {} functions", at.1);
+        // The input is in memory before the others start; this one maps it as part of its work.
+        let added = if key == FILE { added as f64 - file } else { added as f64 };
+        let name = format!("{key}: memory beside the input / object file, {} functions", at.1);
         if key.starts_with("modlink") {
-            report.judge(name, added as f64 / file, "x", Goal::AtMost(1.2));
+            report.judge(name, added / file, "x", Goal::AtMost(1.2));
         } else {
-            report.tell(name, added as f64 / file, "x");
+            report.tell(name, added / file, "x");
         }
     }
 }

@@ -32,7 +32,7 @@ pub struct Answer {
 
 /// How many look-ups make a pass at most, and how many passes there are.
 const LOOKUPS: usize = 100_000;
-const PASSES: usize = 25;
+const PASSES: usize = 15;
 /// A pass of the linear search would take seconds; this many names times look-ups are enough.
 const COMPARISONS: usize = 20_000_000;
 
