@@ -14,7 +14,10 @@ use clap::{Parser, Subcommand};
 
 /// The tasks of this project.
 #[derive(Debug, Parser)]
-#[command(bin_name = "cargo xtask", after_help = "Examples:\n  cargo xtask demo\n  cargo xtask demo --linux\n  cargo xtask test\n  cargo xtask bench link --json")]
+#[command(
+    bin_name = "cargo xtask",
+    after_help = "Examples:\n  cargo xtask demo\n  cargo xtask demo --linux\n  cargo xtask test\n  cargo xtask bench link --json"
+)]
 struct Options {
     #[command(subcommand)]
     task: Task,

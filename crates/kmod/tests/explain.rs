@@ -112,6 +112,8 @@ fn symbols() {
 fn parameters() {
     let text = told(libc::EINVAL, &["hello: `abc' invalid for parameter `num'"], "num=abc", &module(), &kernel());
     assert_eq!(text, "bad value `abc` for `num`; the module has: level num");
+    let text = told(libc::ENOSPC, &["hello: `nine' too large for parameter `num'"], "num=nine", &module(), &kernel());
+    assert_eq!(text, "bad value `nine` for `num`; the module has: level num");
     let text = told(libc::EINVAL, &[], "bogus=1 level=2 dyndbg=+p", &module(), &kernel());
     assert_eq!(text, "there is no parameter `bogus`; the module has: level num");
 }

@@ -110,7 +110,8 @@ fn the_same_modules_as_kmod_for_a_machine_full_of_devices() {
     assert_eq!((only(&ours, &theirs), only(&theirs, &ours)), (Vec::new(), Vec::new()), "loaded by one of them only (ours, kmod's)");
     println!("{} modules", ours.len());
     assert!(ours.len() >= 90, "too few modules: {ours:?}");
-    for module in ["virtio_net", "e1000", "e1000e", "nvme", "megaraid_sas", "snd_hda_intel", "usb_storage", "usbhid", "sd_mod", "sdhci_pci"] {
+    for module in ["virtio_net", "e1000", "e1000e", "nvme", "megaraid_sas", "snd_hda_intel", "usb_storage", "usbhid", "sd_mod", "sdhci_pci"]
+    {
         assert!(ours.contains(module), "{module} is not loaded: {ours:?}");
     }
 }

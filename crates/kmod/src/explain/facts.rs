@@ -96,8 +96,8 @@ impl Providers for Tree {
     fn agreed(&self, symbol: &str, except: &str) -> Option<u64> {
         let lines = self.modules().ok()?;
         let others = lines.into_iter().filter(|(name, _)| name != except).map(|(_, line)| line);
-        others.filter_map(|line| ModuleFile::open(&self.file(&line.path)).and_then(|file| file.versions()).ok()).find_map(|versions| {
-            versions.into_iter().find(|version| version.name == symbol).map(|version| version.crc)
-        })
+        others
+            .filter_map(|line| ModuleFile::open(&self.file(&line.path)).and_then(|file| file.versions()).ok())
+            .find_map(|versions| versions.into_iter().find(|version| version.name == symbol).map(|version| version.crc))
     }
 }

@@ -102,6 +102,7 @@ pub fn explain(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts
         libc::EPERM => permission(refusal, module, kernel, &mut reasons),
         libc::ENOEXEC => format(refusal, module, kernel, providers, &mut reasons),
         libc::ENOENT => symbols(refusal, module, kernel, providers, &mut reasons),
+        libc::ENOSPC if refusal.log.iter().any(|line| line.contains(TOO_LARGE)) => parameters(refusal, module, &mut reasons),
         libc::EINVAL | libc::ERANGE => {
             versions(refusal, module, providers, &mut reasons);
             parameters(refusal, module, &mut reasons);
@@ -248,7 +249,7 @@ fn versions(refusal: &Refusal<'_>, module: &ModuleFacts, providers: &dyn Provide
 
 fn parameters(refusal: &Refusal<'_>, module: &ModuleFacts, reasons: &mut Vec<Reason>) {
     for line in refusal.log {
-        if let Some(parameter) = quoted_after(line, "invalid for parameter `") {
+        if let Some(parameter) = quoted_after(line, "invalid for parameter `").or_else(|| quoted_after(line, TOO_LARGE)) {
             let value = quoted_after(line, ": `").unwrap_or_default().to_owned();
             reasons.push(Reason::BadParameter { parameter: parameter.to_owned(), value, known: module.parameters.clone() });
         }
@@ -263,6 +264,9 @@ fn parameters(refusal: &Refusal<'_>, module: &ModuleFacts, reasons: &mut Vec<Rea
         }
     }
 }
+
+/// What Linux logs of a value that has no room (`parse_args`), before it answers `ENOSPC`.
+const TOO_LARGE: &str = "too large for parameter `";
 
 /// The text between a marker that ends with a quote and the next quote.
 fn quoted_after<'a>(line: &'a str, marker: &str) -> Option<&'a str> {

@@ -155,7 +155,9 @@ impl Reason {
             Self::SymbolVersion { symbol, .. } => {
                 (line.contains("disagrees about version") || line.contains("(err -22)")) && line.contains(symbol.as_str())
             }
-            Self::BadParameter { parameter, .. } => line.contains("invalid for parameter") && line.contains(parameter.as_str()),
+            Self::BadParameter { parameter, .. } => {
+                (line.contains("invalid for parameter") || line.contains("too large for parameter")) && line.contains(parameter.as_str())
+            }
             Self::UnknownParameter { parameter, .. } => line.contains("unknown parameter") && line.contains(parameter.as_str()),
             Self::Signature { .. } => line.contains("unsigned module") || line.contains("unavailable key"),
             Self::UnknownSymbol { symbol, .. } => line.contains("Unknown symbol") && line.contains(symbol.as_str()),
@@ -209,7 +211,9 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotPrivileged => f.write_str("only root may load modules (CAP_SYS_MODULE)"),
-            Self::ModulesDisabled => f.write_str("loading and unloading are switched off until the next boot: kernel.modules_disabled is 1"),
+            Self::ModulesDisabled => {
+                f.write_str("loading and unloading are switched off until the next boot: kernel.modules_disabled is 1")
+            }
             Self::CommandLineBlacklist => f.write_str("the kernel command line forbids the module: module_blacklist="),
             Self::AlreadyLoaded => f.write_str("the module is already loaded"),
             Self::OpenForWriting => f.write_str("somebody has the file open for writing"),

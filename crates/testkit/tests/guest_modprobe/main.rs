@@ -23,7 +23,11 @@ fn packed(guest: &mut Guest, module: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let plain = folder.path().join("dummy.ko");
     let source = guest.machine().modules().join(module);
-    let content = if module.ends_with(".xz") { output(Command::new("xz").arg("-dc").arg(&source)) } else { std::fs::read(&source).expect("a module") };
+    let content = if module.ends_with(".xz") {
+        output(Command::new("xz").arg("-dc").arg(&source))
+    } else {
+        std::fs::read(&source).expect("a module")
+    };
     std::fs::write(&plain, &content).expect("a copy");
     let pack = |program: &str, options: &[&str]| output(Command::new(program).args(options).arg("-c").arg(&plain));
     let xz = pack("xz", &["--check=crc32", "--lzma2=dict=1MiB"]);
@@ -54,9 +58,7 @@ fn configuration(guest: &mut Guest) {
 
 #[test]
 fn loading_and_unloading_as_configured() {
-    let modules = [
-        "loop", "brd", "scsi_debug", "dummy", "bonding", "veth", "msdos", "vfat", "zram", "tun", "nls_ascii", "nls_cp437",
-    ];
+    let modules = ["loop", "brd", "scsi_debug", "dummy", "veth", "msdos", "vfat", "zram", "tun", "nls_ascii", "nls_cp437"];
     let mut guest = guest(Flavour::Debian61, &modules);
     configuration(&mut guest);
     packed(&mut guest, "kernel/drivers/net/dummy.ko");

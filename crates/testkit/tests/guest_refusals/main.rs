@@ -27,7 +27,7 @@ fn guest(modules: &[&str]) -> Guest {
 
 #[test]
 fn every_refusal_names_its_cause() {
-    let mut guest = guest(&["dummy", "brd", "vfat", "padlock-aes", "i2c-stub", "veth", "vrf"]);
+    let mut guest = guest(&["dummy", "brd", "vfat", "padlock-aes", "i2c-stub", "veth", "vrf", "scsi_debug"]);
     guest.append("module_blacklist=veth");
     guest.play(&Session::parse(include_str!("refusals.session"))).expect("a boot");
 }
