@@ -65,4 +65,8 @@ impl Kernel for Linux {
     fn errno(error: &Error) -> Option<uapi::Errno> {
         uapi::Errno::from_number(error.errno())
     }
+
+    fn number(error: &Error) -> Option<i32> {
+        Some(error.errno())
+    }
 }
