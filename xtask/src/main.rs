@@ -45,6 +45,8 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Compare the tools with Debian's kmod on whole trees of Debian's kernels; fails on any difference that the docs do not list.
+    Compare,
     /// Write the man pages and shell completions of all programs into a folder.
     Manual {
         /// It gets the folders `man8` and `completions`.
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Task::Demo { linux: true } => demo_linux::run(),
         Task::Test { filter } => checks::run(filter.as_deref()),
         Task::Bench { name, json } => bench::run(&name, json),
+        Task::Compare => checks::compare(),
         Task::Manual { folder } => manual::write(&folder),
         Task::Ci => checks::run(None),
     };
