@@ -114,7 +114,8 @@ pub fn fetch() -> Result<()> {
         fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder, source })?;
     }
     let sources = root.join("sources.list");
-    let line = format!("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian {SUITE} main\n");
+    let archive = archive()?;
+    let line = format!("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {archive} {SUITE} main\n");
     fs::write(&sources, line).map_err(|source| Error::File { path: sources.clone(), source })?;
     let apt = |program: &str| {
         let mut apt = Command::new(program);
@@ -135,6 +136,16 @@ pub fn fetch() -> Result<()> {
     download.args(["-qq", "download"]).args(packages).args(LIBRARIES).current_dir(root.join("debs"));
     command::run(&mut download)?;
     unpack(&root)
+}
+
+/// The archive that this machine's own apt uses: the first one that is not that of security updates.
+fn archive() -> Result<String> {
+    let listed = command::run(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]))?;
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let found = text.lines().find(|uri| !uri.contains("security"));
+    found
+        .map(str::to_owned)
+        .ok_or_else(|| Error::Format { what: "apt's sources".to_owned(), reason: format!("they name no archive: {text}") })
 }
 
 /// What the two programs need beside libLLVM, so that they run on the C library that they were built for.
