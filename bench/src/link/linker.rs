@@ -12,6 +12,9 @@ use crate::work::{self, Flavour};
 /// The linkers that are tried; those that are missing are left out of the report.
 pub(super) const LINKERS: [&str; 4] = ["wild", "mold", "ld.lld", "ld.bfd"];
 
+/// Those that fork and let the parent end before their output is torn down.
+const FORKING: [&str; 2] = ["wild", "mold"];
+
 /// A linker that is here, and what it calls itself.
 #[derive(Debug, Clone)]
 pub(super) struct Linker {
@@ -33,7 +36,12 @@ impl Linker {
     fn link(&self, object: &Path, shared: &Path) -> Result<u64> {
         let _ = std::fs::remove_file(shared);
         let (start, before) = (Instant::now(), measure::children_time()?);
-        command::run(Command::new(&self.program).args(["-shared", "--eh-frame-hdr", "-o"]).arg(shared).arg(object))?;
+        let mut link = Command::new(&self.program);
+        if FORKING.contains(&self.name) {
+            // Otherwise the work is done by a process that outlives the one that is waited for.
+            link.arg("--no-fork");
+        }
+        command::run(link.args(["-shared", "--eh-frame-hdr", "-o"]).arg(shared).arg(object))?;
         let processor = measure::children_time()?.saturating_sub(before);
         Ok(u64::try_from(start.elapsed().min(processor).as_nanos()).unwrap_or(u64::MAX))
     }
