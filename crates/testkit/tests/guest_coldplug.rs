@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use testkit::guest::{Flavour, Guest};
-use testkit::{Outcome, Programs};
+use testkit::{Outcome, Programs, debian};
 
 /// MiB of a guest with all modules of a kernel package in its root.
 const MEMORY: u32 = 2048;
 
 /// A machine with many devices, none of which needs a file of this one.
 const DEVICES: &[&str] = &[
-    "-blockdev driver=null-co,node-name=d0,size=1M,read-zeroes=on",
-    "-blockdev driver=null-co,node-name=d1,size=1M,read-zeroes=on",
-    "-blockdev driver=null-co,node-name=d2,size=1M,read-zeroes=on",
+    "-blockdev driver=null-co,node-name=d0,size=1048576,read-zeroes=on",
+    "-blockdev driver=null-co,node-name=d1,size=1048576,read-zeroes=on",
+    "-blockdev driver=null-co,node-name=d2,size=1048576,read-zeroes=on",
     "-audiodev none,id=a0",
     "-device virtio-blk-pci,drive=d0",
     "-device virtio-net-pci,romfile=",
@@ -72,7 +72,11 @@ enum Tools {
 fn coldplug(tools: Tools) -> BTreeSet<String> {
     let mut guest = Guest::new(Flavour::Debian61).expect("a guest");
     let modules = guest.machine().modules().to_owned();
-    let indexes = tempfile::tempdir().expect("a folder");
+    let release = guest.machine().release();
+    // A tree of links, for each to write indexes of its own into.
+    let copy = tempfile::tempdir_in(debian::cache()).expect("a folder");
+    std::fs::create_dir_all(copy.path().join("lib/modules")).expect("a folder");
+    let links = Outcome::of(Command::new("cp").arg("-al").arg(&modules).arg(copy.path().join("lib/modules")));
     let mut depmod = match tools {
         Tools::Ours => {
             guest.tools(&Programs::static_modutils()).expect("the tools");
@@ -87,10 +91,9 @@ fn coldplug(tools: Tools) -> BTreeSet<String> {
             depmod
         }
     };
-    let base = modules.ancestors().nth(3).expect("a folder above lib/modules");
-    let release = guest.machine().release();
-    let _made = Outcome::of(depmod.arg("-b").arg(base).arg("-o").arg(indexes.path()).arg(&release)).ok();
-    guest.tree(&modules).expect("the whole tree").tree(&indexes.path().join("lib/modules").join(&release)).expect("indexes");
+    let indexes = Outcome::of(depmod.arg("-b").arg(copy.path()).arg(&release));
+    assert_eq!((links.code, indexes.code), (Some(0), Some(0)), "{links}{indexes}");
+    guest.tree(&copy.path().join("lib/modules").join(&release)).expect("the whole tree");
     guest.archive().file("hotplug", 0o755, HOTPLUG.as_bytes());
     let devices: Vec<&str> = DEVICES.iter().flat_map(|device| device.split(' ')).collect();
     guest.memory(MEMORY).devices(&devices);
