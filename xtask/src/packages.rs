@@ -10,6 +10,9 @@ type Need = (&'static str, &'static str, &'static str);
 /// What the demo cannot do without.
 pub(crate) const DEMO: &[Need] = &[("gcc", "gcc", "compiles the sample modules"), ("ld", "binutils", "links the sample module in Rust")];
 
+/// What guests cannot do without; the machine and its kernel are fetched as files and not installed.
+pub(crate) const GUESTS: &[Need] = &[("depmod", "kmod", "says which modules a module of Debian's kernel needs")];
+
 /// What the tests compare with and look through.
 pub(crate) const TESTS: &[Need] = &[
     ("gcc", "gcc", "compiles the sample modules"),

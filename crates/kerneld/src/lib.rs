@@ -37,7 +37,7 @@ pub use error::Error;
 pub use idle::IdleTimer;
 pub use job::{Job, JobId, JobState, JobTable, ReplyId};
 pub use log::Log;
-pub use options::{Options, command, man_page};
+pub use options::{Options, command};
 pub use programs::{Program, Programs};
 pub use settings::{Delay, RoutePrograms, Served, Settings, Unloading, Verbosity};
 pub use text::{MAX_REQUEST, ModuleAlias, Quad, ShellCommand, TextError};

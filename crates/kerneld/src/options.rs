@@ -178,19 +178,9 @@ pub fn command() -> clap::Command {
     Options::command()
 }
 
-/// The man page `kerneld(8)`, as troff.
-///
-/// # Errors
-/// Those of writing to memory.
-pub fn man_page() -> std::io::Result<Vec<u8>> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command()).section("8").manual("Linux System Administration").render(&mut page)?;
-    Ok(page)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Options, command, man_page};
+    use super::{Options, command};
     use crate::{Delay, Served, Unloading, Verbosity};
     use clap::Parser;
 
@@ -241,7 +231,9 @@ mod tests {
     #[test]
     fn help_and_man_page_tell_of_every_option_and_word() {
         let help = command().render_long_help().to_string();
-        let page = String::from_utf8(man_page().unwrap()).unwrap().replace("\\-", "-");
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command()).render(&mut page).unwrap();
+        let page = String::from_utf8(page).unwrap().replace("\\-", "-");
         let shown = command();
         let options = shown.get_arguments().filter(|argument| !argument.is_hide_set()).filter_map(|argument| argument.get_long());
         for wanted in options.map(|long| format!("--{long}")).chain(["keep", "delay=SECONDS", "type=N", "debug"].map(str::to_owned)) {

@@ -112,4 +112,9 @@ pub trait Kernel {
 
     /// The error number behind an error, where the kernel gave one.
     fn errno(error: &Self::Error) -> Option<Errno>;
+
+    /// The number of that error (positive, `errno(3)`): a module's start may answer any, also one that has no name here.
+    fn number(error: &Self::Error) -> Option<i32> {
+        Self::errno(error).map(Errno::number)
+    }
 }

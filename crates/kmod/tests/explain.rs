@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use kmod::explain::{KernelFacts, ModuleFacts, Providers, Reason, Refusal, explain};
+use kmod::explain::{FileKind, KernelFacts, ModuleFacts, Permanence, Providers, Reason, Refusal, explain, explain_removal, passed_over};
 use kmod::file::{Class, Import, Machine, Order};
+use kmod::kernel::Force;
 
 const AMD64: Machine = Machine { class: Class::Elf64, order: Order::Little, number: 62 };
 const ARM: Machine = Machine { class: Class::Elf32, order: Order::Little, number: 40 };
@@ -15,6 +16,10 @@ impl Providers for OneProvider {
     fn of(&self, symbol: &str) -> Vec<(String, Option<u64>)> {
         if symbol == "fat_scan" { vec![("fat".to_owned(), Some(0x1234_5678))] } else { Vec::new() }
     }
+
+    fn agreed(&self, symbol: &str, _: &str) -> Option<u64> {
+        (symbol == "module_layout").then_some(0x9999_0000)
+    }
 }
 
 fn module() -> ModuleFacts {
@@ -24,6 +29,7 @@ fn module() -> ModuleFacts {
         vermagic: Some("6.1.0 SMP mod_unload modversions ".to_owned()),
         machine: Some(AMD64),
         size: 20_000,
+        kind: FileKind::Regular,
         signed: Some(true),
         imports: vec![import("fat_scan"), import("printk")],
         parameters: vec!["level".to_owned(), "num".to_owned()],
@@ -49,7 +55,7 @@ fn kernel() -> KernelFacts {
 /// The reasons as one text, and what was logged.
 fn told(errno: i32, log: &[&str], parameters: &str, module: &ModuleFacts, kernel: &KernelFacts) -> String {
     let log: Vec<String> = log.iter().map(|&l| l.to_owned()).collect();
-    let reasons = explain(&Refusal { errno, parameters, log: &log }, module, kernel, &OneProvider);
+    let reasons = explain(&Refusal { errno, parameters, force: Force::default(), log: &log }, module, kernel, &OneProvider);
     reasons.iter().map(Reason::to_string).collect::<Vec<_>>().join("\n")
 }
 
@@ -100,14 +106,46 @@ fn symbols() {
     let log = ["hello: disagrees about version of symbol module_layout"];
     let text = told(libc::ENOEXEC, &log, "", &ModuleFacts { vermagic: None, ..module() }, &kernel());
     assert!(text.starts_with("the module was compiled against another version of `module_layout`"), "{text}");
+    assert!(text.ends_with("the kernel provides 0x99990000"), "{text}");
 }
 
 #[test]
 fn parameters() {
     let text = told(libc::EINVAL, &["hello: `abc' invalid for parameter `num'"], "num=abc", &module(), &kernel());
-    assert!(text.starts_with("bad value for `num`; the module has: level num\n"), "{text}");
+    assert_eq!(text, "bad value `abc` for `num`; the module has: level num");
+    let text = told(libc::ENOSPC, &["hello: `nine' too large for parameter `num'"], "num=nine", &module(), &kernel());
+    assert_eq!(text, "bad value `nine` for `num`; the module has: level num");
     let text = told(libc::EINVAL, &[], "bogus=1 level=2 dyndbg=+p", &module(), &kernel());
     assert_eq!(text, "there is no parameter `bogus`; the module has: level num");
+}
+
+#[test]
+fn parameters_that_linux_passes_over() {
+    let log = ["hello: unknown parameter 'bogus' ignored".to_owned(), "hello: something else".to_owned()];
+    let told: Vec<String> = passed_over(&log, &module()).iter().map(Reason::to_string).collect();
+    assert_eq!(told, ["there is no parameter `bogus`; the module has: level num"]);
+}
+
+#[test]
+fn removals() {
+    let told = |errno, permanence, kernel: &KernelFacts| {
+        explain_removal(errno, permanence, kernel).iter().map(Reason::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let disabled = KernelFacts { modules_disabled: Some(true), ..kernel() };
+    let user = KernelFacts { privileged: Some(false), ..kernel() };
+    assert!(told(libc::EPERM, Permanence::Removable, &disabled).contains("kernel.modules_disabled is 1"));
+    assert!(told(libc::EPERM, Permanence::Removable, &user).contains("CAP_SYS_MODULE"));
+    assert!(told(libc::EBUSY, Permanence::Permanent, &kernel()).contains("no exit function"));
+    assert_eq!(told(libc::EBUSY, Permanence::Removable, &kernel()), "");
+}
+
+#[test]
+fn a_forced_load_loses_its_signature() {
+    let locked = KernelFacts { lockdown: Some("integrity".to_owned()), ..kernel() };
+    let force = Force { vermagic: true, modversion: false };
+    let refusal = Refusal { errno: libc::EPERM, parameters: "", force, log: &[] };
+    let told = explain(&refusal, &module(), &locked, &OneProvider)[0].to_string();
+    assert_eq!(told, "a forced load counts as unsigned, and lockdown (integrity) insists on signatures");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The tools on real Linux kernels: the kernel itself calls our modprobe.
 
 use testkit::Programs;
-use testkit::guest::{Flavour, Guest, subset};
+use testkit::guest::{Flavour, Guest, fat_disk, subset};
 
 /// A guest with the static tools and these modules, indexed by our own depmod, run inside the guest.
 fn guest(flavour: Flavour, modules: &[&str]) -> Guest {
@@ -11,28 +11,6 @@ fn guest(flavour: Flavour, modules: &[&str]) -> Guest {
     let tree = subset(guest.machine(), modules, root.path()).expect("modules");
     guest.tree(&tree).expect("a tree");
     guest
-}
-
-/// A FAT image with one file.
-fn disk() -> Vec<u8> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let image = folder.path().join("disk");
-    std::fs::write(&image, vec![0; 1 << 20]).expect("an image");
-    let run = |program: &str, arguments: &[&str]| {
-        let path = format!("/usr/sbin:/sbin:{}", std::env::var("PATH").unwrap_or_default());
-        let done = std::process::Command::new(program)
-            .env("PATH", path)
-            .args(arguments)
-            .output()
-            .unwrap_or_else(|error| panic!("{program}: {error}"));
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    };
-    let image_name = image.to_string_lossy();
-    run("mkfs.vfat", &[&image_name]);
-    let file = folder.path().join("content");
-    std::fs::write(&file, "read through vfat\n").expect("a file");
-    run("mcopy", &["-i", &image_name, &file.to_string_lossy(), "::A long name.txt"]);
-    std::fs::read(&image).expect("the image")
 }
 
 /// What every demand-load test does first: index the tree, make the nodes of loop devices.
@@ -45,7 +23,7 @@ test -e /dev/loop0 || mknod /dev/loop0 b 7 0
 
 fn vfat_comes_and_goes(flavour: Flavour) {
     let mut guest = guest(flavour, &["vfat", "loop", "nls_ascii", "nls_cp437", "nls_iso8859-1"]);
-    guest.archive().file("disk", 0o644, &disk());
+    guest.archive().file("disk", 0o644, &fat_disk());
     let script = format!(
         "{PREPARE}
         test \"$(/sbin/lsmod | wc -l)\" = 1

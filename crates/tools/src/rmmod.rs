@@ -3,6 +3,7 @@
 mod plan;
 
 use clap::Parser;
+use kmod::explain::{Permanence, explain_removal, facts};
 use kmod::hosted::{Hosted, module_name};
 use kmod::kernel::{Force, Kernel};
 use kmod::linux::{Linux, release};
@@ -15,7 +16,7 @@ use self::plan::{Plan, Reach, plan};
 use crate::applet::Run;
 use crate::console::Verbosity;
 use crate::target::{KernelOption, Target};
-use crate::{Console, Failed, Outcome};
+use crate::{Console, Failed, Outcome, console};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -136,11 +137,16 @@ type Tell<K> = fn(&str, &<K as Kernel>::Error) -> String;
 
 /// The words of kmod's rmmod for an answer of `delete_module(2)`.
 fn refusal_of_linux(name: &str, error: &kmod::Error) -> String {
+    let loaded = Linux.modules().unwrap_or_default();
+    let permanence = loaded.iter().find(|module| module.name == name).map_or(Permanence::Removable, Permanence::from);
+    let reasons = explain_removal(error.errno(), permanence, &facts::of_kernel(None));
+    if let Some(reason) = reasons.first() {
+        return format!("could not remove module {name}: {}: {reason}", console::text_of(error.errno()));
+    }
     match Errno::from_number(error.errno()) {
         Some(Errno::ENOENT) => format!("Module {name} is not currently loaded"),
         Some(Errno::EAGAIN | Errno::EBUSY) => format!("Module {name} is in use"),
-        Some(errno) => format!("could not remove module {name}: {errno}"),
-        None => format!("could not remove module {name}: {error}"),
+        _ => format!("could not remove module {name}: {}", console::text_of(error.errno())),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use super::{KernelFacts, ModuleFacts, Providers};
+use super::{FileKind, KernelFacts, ModuleFacts, Providers};
 use crate::file::{Modinfo, ModuleFile};
 use crate::index::symbols;
 use crate::info::Info;
@@ -14,7 +14,17 @@ use crate::{linux, name};
 /// What can be read of a module's file. What cannot is left out: the file may be the very thing that is wrong.
 #[must_use]
 pub fn of_module(path: &Path) -> ModuleFacts {
-    let mut facts = ModuleFacts { name: name::from_file(path), size: fs::metadata(path).map_or(0, |m| m.len()), ..ModuleFacts::default() };
+    let about = fs::metadata(path);
+    let kind = match &about {
+        Ok(about) if about.is_dir() => FileKind::Directory,
+        Ok(about) if !about.is_file() => FileKind::Special,
+        _ => FileKind::Regular,
+    };
+    let size = about.map_or(0, |about| about.len());
+    let mut facts = ModuleFacts { name: name::from_file(path), size, kind, ..ModuleFacts::default() };
+    if kind != FileKind::Regular {
+        return facts;
+    }
     let Ok(file) = ModuleFile::open(path) else { return facts };
     let modinfo: Modinfo = file.modinfo().unwrap_or_default();
     facts.vermagic = modinfo.value("vermagic").map(|v| v.into_owned());
@@ -82,5 +92,13 @@ impl Providers for Tree {
             exports.into_iter().find(|e| e.name == symbol).map(|e| e.crc)
         };
         found.into_iter().map(|v| (v.text.clone(), crc(&v.text))).collect()
+    }
+
+    fn agreed(&self, symbol: &str, except: &str) -> Option<u64> {
+        let lines = self.modules().ok()?;
+        let others = lines.into_iter().filter(|(name, _)| name != except).map(|(_, line)| line);
+        others
+            .filter_map(|line| ModuleFile::open(&self.file(&line.path)).and_then(|file| file.versions()).ok())
+            .find_map(|versions| versions.into_iter().find(|version| version.name == symbol).map(|version| version.crc))
     }
 }

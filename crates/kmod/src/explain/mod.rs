@@ -9,6 +9,7 @@ mod reason;
 
 use crate::act;
 use crate::file::Import;
+use crate::kernel::Force;
 
 pub use reason::{Enforcement, Reason, SignatureFault};
 
@@ -23,12 +24,26 @@ pub struct ModuleFacts {
     pub machine: Option<crate::file::Machine>,
     /// Size of the file in bytes.
     pub size: u64,
+    /// Whether it is a file at all.
+    pub kind: FileKind,
     /// Whether the file ends with a signature: `None` for none, `Some(false)` for one that cannot be read.
     pub signed: Option<bool>,
     /// The symbols that it needs.
     pub imports: Vec<Import>,
     /// The parameters that it has.
     pub parameters: Vec<String>,
+}
+
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FileKind {
+    /// A file with bytes in it.
+    #[default]
+    Regular,
+    /// A directory.
+    Directory,
+    /// A device, a pipe, a socket.
+    Special,
 }
 
 /// What matters of the kernel. Unknown facts are `None`: nothing is then concluded from them.
@@ -62,6 +77,10 @@ pub struct KernelFacts {
 pub trait Providers {
     /// The modules of the tree that export the symbol, each with the checksum if known.
     fn of(&self, symbol: &str) -> Vec<(String, Option<u64>)>;
+
+    /// The checksum with which the tree's modules, this one aside, were compiled against a symbol: the one that the kernel provides,
+    /// which cannot be asked for it.
+    fn agreed(&self, symbol: &str, except: &str) -> Option<u64>;
 }
 
 /// A refused load.
@@ -71,6 +90,8 @@ pub struct Refusal<'a> {
     pub errno: i32,
     /// The parameters that were given.
     pub parameters: &'a str,
+    /// The checks that were to be overridden.
+    pub force: Force,
     /// What the kernel logged during the call, oldest line first.
     pub log: &'a [String],
 }
@@ -81,13 +102,17 @@ pub fn explain(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts
     let mut reasons = Vec::new();
     match refusal.errno {
         libc::EPERM => permission(refusal, module, kernel, &mut reasons),
-        libc::ENOEXEC => format(refusal, module, kernel, &mut reasons),
+        libc::ENOEXEC => format(refusal, module, kernel, providers, &mut reasons),
         libc::ENOENT => symbols(refusal, module, kernel, providers, &mut reasons),
+        libc::ENOSPC if refusal.log.iter().any(|line| line.contains(TOO_LARGE)) => parameters(refusal, module, &mut reasons),
         libc::EINVAL | libc::ERANGE => {
             versions(refusal, module, providers, &mut reasons);
             parameters(refusal, module, &mut reasons);
-            if module.size == 0 {
-                reasons.push(Reason::EmptyFile);
+            match module.kind {
+                FileKind::Directory => reasons.push(Reason::Directory),
+                FileKind::Special => reasons.push(Reason::SpecialFile),
+                FileKind::Regular if module.size == 0 => reasons.push(Reason::EmptyFile),
+                FileKind::Regular => {}
             }
         }
         libc::EKEYREJECTED | libc::EBADMSG | libc::ENOKEY => reasons.push(signature(refusal, module, kernel)),
@@ -103,6 +128,39 @@ pub fn explain(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts
     let rest: Vec<Reason> = refusal.log.iter().filter(told).map(|line| Reason::Log { line: line.clone() }).collect();
     reasons.extend(rest);
     reasons
+}
+
+/// What Linux passed over although it took the module: parameters that the module does not have.
+#[must_use]
+pub fn passed_over(log: &[String], module: &ModuleFacts) -> Vec<Reason> {
+    let named = log.iter().filter_map(|line| quoted_after(line, "unknown parameter '"));
+    named.map(|parameter| Reason::UnknownParameter { parameter: parameter.to_owned(), known: module.parameters.clone() }).collect()
+}
+
+/// The reasons for a refused removal.
+#[must_use]
+pub fn explain_removal(errno: i32, permanence: Permanence, kernel: &KernelFacts) -> Vec<Reason> {
+    match (errno, permanence) {
+        (libc::EPERM, _) if kernel.privileged == Some(false) => vec![Reason::NotPrivileged],
+        (libc::EPERM, _) if kernel.modules_disabled == Some(true) => vec![Reason::ModulesDisabled],
+        (libc::EBUSY, Permanence::Permanent) => vec![Reason::Permanent],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a loaded module can be removed at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permanence {
+    /// It has a function for its end.
+    Removable,
+    /// It has none: `[permanent]` in `/proc/modules`.
+    Permanent,
+}
+
+impl From<&crate::kernel::Loaded> for Permanence {
+    fn from(module: &crate::kernel::Loaded) -> Self {
+        if module.flags.split(',').any(|flag| flag == "permanent") { Self::Permanent } else { Self::Removable }
+    }
 }
 
 fn permission(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts, reasons: &mut Vec<Reason>) {
@@ -128,20 +186,25 @@ fn signature(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts) 
         None => SignatureFault::Missing,
         Some(false) => SignatureFault::Unreadable,
         Some(true) if refusal.errno == libc::EBADMSG => SignatureFault::Unreadable,
+        // The kernel looks at no signature where a check is overridden (`module_sig_check`).
+        Some(true) if refusal.force != Force::default() => SignatureFault::Forced,
+        // Lockdown's refusal: a signature that is wrong by itself would have been refused before.
+        Some(true) if refusal.errno == libc::EPERM => SignatureFault::UnknownKey,
         Some(true) if logged("unavailable key") || refusal.errno == libc::ENOKEY => SignatureFault::UnknownKey,
         Some(true) if logged("unsupported crypto") => SignatureFault::UnknownDigest,
         Some(true) => SignatureFault::Damaged,
     };
     let enforced = match (&kernel.lockdown, kernel.signatures_enforced) {
-        (Some(level), _) if level != "none" => Enforcement::Lockdown { level: level.clone() },
+        // The parameter is asked before lockdown is.
         (_, Some(true)) => Enforcement::Enforced,
+        (Some(level), _) if level != "none" => Enforcement::Lockdown { level: level.clone() },
         (_, Some(false)) => Enforcement::Off,
         (_, None) => Enforcement::Unknown,
     };
     Reason::Signature { fault, enforced }
 }
 
-fn format(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts, reasons: &mut Vec<Reason>) {
+fn format(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts, providers: &dyn Providers, reasons: &mut Vec<Reason>) {
     match (module.machine, kernel.machine) {
         (None, _) => reasons.push(Reason::NotAnObject { size: module.size }),
         (Some(found), Some(wanted)) if found != wanted => reasons.push(Reason::OtherMachine { found, wanted }),
@@ -154,11 +217,7 @@ fn format(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts, rea
     {
         reasons.push(Reason::Vermagic { found: found.clone(), wanted });
     }
-    if let Some(line) = refusal.log.iter().find(|l| l.contains("disagrees about version of symbol")) {
-        let symbol = line.rsplit(' ').next().unwrap_or_default().to_owned();
-        let wanted = module.imports.iter().find(|i| i.name == symbol).and_then(|i| i.crc);
-        reasons.push(Reason::SymbolVersion { symbol, wanted, provided: None, provider: None });
-    }
+    versions(refusal, module, providers, reasons);
     for line in refusal.log.iter().filter(|l| l.contains("Unknown rela relocation") || l.contains("overflow in relocation")) {
         reasons.push(Reason::Relocation { line: line.clone() });
     }
@@ -185,15 +244,17 @@ fn versions(refusal: &Refusal<'_>, module: &ModuleFacts, providers: &dyn Provide
         let Some(symbol) = word_after(line, "disagrees about version of symbol ") else { continue };
         let wanted = module.imports.iter().find(|i| i.name == symbol).and_then(|i| i.crc);
         let provider = providers.of(symbol).into_iter().next();
-        let (provider, provided) = provider.map_or((None, None), |(module, crc)| (Some(module), crc));
+        let by_kernel = || (None, providers.agreed(symbol, &module.name));
+        let (provider, provided) = provider.map_or_else(by_kernel, |(module, crc)| (Some(module), crc));
         reasons.push(Reason::SymbolVersion { symbol: symbol.to_owned(), wanted, provided, provider });
     }
 }
 
 fn parameters(refusal: &Refusal<'_>, module: &ModuleFacts, reasons: &mut Vec<Reason>) {
     for line in refusal.log {
-        if let Some(parameter) = quoted_after(line, "invalid for parameter `").or_else(|| quoted_after(line, "unknown parameter '")) {
-            reasons.push(Reason::BadParameter { parameter: parameter.to_owned(), known: module.parameters.clone() });
+        if let Some(parameter) = quoted_after(line, "invalid for parameter `").or_else(|| quoted_after(line, TOO_LARGE)) {
+            let value = quoted_after(line, ": `").unwrap_or_default().to_owned();
+            reasons.push(Reason::BadParameter { parameter: parameter.to_owned(), value, known: module.parameters.clone() });
         }
     }
     for word in act::words(refusal.parameters) {
@@ -206,6 +267,9 @@ fn parameters(refusal: &Refusal<'_>, module: &ModuleFacts, reasons: &mut Vec<Rea
         }
     }
 }
+
+/// What Linux logs of a value that has no room (`parse_args`), before it answers `ENOSPC`.
+const TOO_LARGE: &str = "too large for parameter `";
 
 /// The text between a marker that ends with a quote and the next quote.
 fn quoted_after<'a>(line: &'a str, marker: &str) -> Option<&'a str> {

@@ -28,6 +28,12 @@ pub enum Reason {
     OpenForWriting,
     /// The file has no bytes.
     EmptyFile,
+    /// The path leads to a directory.
+    Directory,
+    /// The path leads to a device, a pipe or a socket.
+    SpecialFile,
+    /// The module has no function for its end, so it cannot be removed.
+    Permanent,
     /// The file is not an ELF object.
     NotAnObject {
         /// Its size in bytes.
@@ -74,6 +80,8 @@ pub enum Reason {
     BadParameter {
         /// The parameter.
         parameter: String,
+        /// The value as the kernel shows it.
+        value: String,
         /// All parameters of the module.
         known: Vec<String>,
     },
@@ -122,6 +130,8 @@ pub enum SignatureFault {
     UnknownDigest,
     /// The file was changed after it was signed.
     Damaged,
+    /// A check was to be overridden, and then the signature does not count.
+    Forced,
 }
 
 /// Who insists on signatures.
@@ -146,7 +156,15 @@ impl Reason {
     pub(super) fn tells(&self, line: &str) -> bool {
         match self {
             Self::Vermagic { .. } => line.contains("version magic"),
-            Self::SymbolVersion { symbol, .. } => line.contains("disagrees about version") && line.contains(symbol.as_str()),
+            // The second line follows the first one from the same place.
+            Self::SymbolVersion { symbol, .. } => {
+                (line.contains("disagrees about version") || line.contains("(err -22)")) && line.contains(symbol.as_str())
+            }
+            Self::BadParameter { parameter, .. } => {
+                (line.contains("invalid for parameter") || line.contains("too large for parameter")) && line.contains(parameter.as_str())
+            }
+            Self::UnknownParameter { parameter, .. } => line.contains("unknown parameter") && line.contains(parameter.as_str()),
+            Self::Signature { .. } => line.contains("unsigned module") || line.contains("unavailable key"),
             Self::UnknownSymbol { symbol, .. } => line.contains("Unknown symbol") && line.contains(symbol.as_str()),
             Self::Relocation { line: own } | Self::Log { line: own } => own == line,
             Self::CommandLineBlacklist => line.contains("is blacklisted"),
@@ -201,11 +219,16 @@ impl fmt::Display for Reason {
             Self::NoModules { release } => {
                 write!(f, "the running kernel {release} was built without loadable modules; `--kernel SOCKET` names a hosted one")
             }
-            Self::ModulesDisabled => f.write_str("loading is switched off until the next boot: kernel.modules_disabled is 1"),
+            Self::ModulesDisabled => {
+                f.write_str("loading and unloading are switched off until the next boot: kernel.modules_disabled is 1")
+            }
             Self::CommandLineBlacklist => f.write_str("the kernel command line forbids the module: module_blacklist="),
             Self::AlreadyLoaded => f.write_str("the module is already loaded"),
             Self::OpenForWriting => f.write_str("somebody has the file open for writing"),
             Self::EmptyFile => f.write_str("the file is empty"),
+            Self::Directory => f.write_str("it is a directory, not a file"),
+            Self::SpecialFile => f.write_str("it is not a regular file"),
+            Self::Permanent => f.write_str("the module has no exit function: it stays until the next boot"),
             Self::NotAnObject { size } => write!(f, "the file is not an ELF object, or was cut off at {size} bytes"),
             Self::OtherMachine { found, wanted } => {
                 f.write_str("the module was made for ")?;
@@ -235,7 +258,7 @@ impl fmt::Display for Reason {
             }
             Self::UnknownSymbol { symbol, providers } => write!(f, "unknown symbol `{symbol}`: load {} first", providers.join(" or ")),
             Self::Relocation { line } => write!(f, "a relocation cannot be applied: {line}"),
-            Self::BadParameter { parameter, known } => write!(f, "bad value for `{parameter}`{}", list(known)),
+            Self::BadParameter { parameter, value, known } => write!(f, "bad value `{value}` for `{parameter}`{}", list(known)),
             Self::UnknownParameter { parameter, known } => write!(f, "there is no parameter `{parameter}`{}", list(known)),
             Self::Signature { fault, enforced } => write!(f, "{fault}{enforced}"),
             Self::InitFailed { errno } => {
@@ -260,6 +283,7 @@ impl fmt::Display for SignatureFault {
             Self::Unreadable => "the signature of the module cannot be read",
             Self::UnknownKey => "the module is signed with a key that the kernel does not have",
             Self::UnknownDigest => "the module is signed with an algorithm that the kernel does not have",
+            Self::Forced => "a forced load counts as unsigned",
             Self::Damaged => "the module was changed after it was signed, or its key is not accepted",
         })
     }

@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-pub(crate) use sys::{SignalsHeld, map};
+pub(crate) use sys::{SignalsHeld, keep_freed_memory, map};
 
 use crate::error::IoAction;
 use crate::kernel::{Force, Insert, Kernel, Loaded};
@@ -71,5 +71,9 @@ impl Kernel for Linux {
 
     fn errno(error: &Error) -> Option<uapi::Errno> {
         uapi::Errno::from_number(error.errno())
+    }
+
+    fn number(error: &Error) -> Option<i32> {
+        Some(error.errno())
     }
 }

@@ -9,7 +9,7 @@ use kmod::info::Info;
 use kmod::{glob, name};
 
 /// Any bytes as a module file.
-pub fn file_target(bytes: &[u8]) {
+pub(crate) fn file_target(bytes: &[u8]) {
     let Ok(file) = ModuleFile::from_bytes(Path::new("mutant.ko"), bytes.to_vec()) else { return };
     let _ = (file.machine(), file.exports(), file.imports(), file.versions(), file.build_id(), file.signature(), file.bytes());
     if let Ok(info) = Info::of_file(&file) {
@@ -18,7 +18,7 @@ pub fn file_target(bytes: &[u8]) {
 }
 
 /// Any bytes as a `.bin` index.
-pub fn trie_target(bytes: &[u8]) {
+pub(crate) fn trie_target(bytes: &[u8]) {
     let Ok(trie) = Trie::from_bytes(bytes.to_vec()) else { return };
     let _ = (trie.search("fs_vfat"), trie.search(""), trie.search("pci:v00008086d00001237sv"));
     for text in ["fs_vfat", "pci:v00008086d00001237sv00001af4sd00001100bc06sc00i00", "", "*", "ä"] {
@@ -30,7 +30,7 @@ pub fn trie_target(bytes: &[u8]) {
 }
 
 /// Any bytes as a compressed module: never more than the limit.
-pub fn compressed_target(bytes: &[u8]) {
+pub(crate) fn compressed_target(bytes: &[u8]) {
     if let Some(format) = Compression::of(bytes) {
         let out = format.decompress(bytes, 1 << 20);
         assert!(out.is_err() || out.unwrap().len() <= 1 << 20);
@@ -38,7 +38,7 @@ pub fn compressed_target(bytes: &[u8]) {
 }
 
 /// Any bytes as configuration, kernel command line, text index and `/proc/modules`.
-pub fn text_target(bytes: &[u8]) {
+pub(crate) fn text_target(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut config = Config::default();
     config.parse(Path::new("mutant.conf"), &text, Origin::Administrator);

@@ -3,6 +3,7 @@
 //! No root, no hardware virtualization, no network and no disk is needed while a guest runs.
 
 mod cpio;
+mod disk;
 mod machine;
 mod oracle;
 mod session;
@@ -16,6 +17,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 pub use cpio::Archive;
+pub use disk::fat_disk;
 pub use machine::{Flavour, Machine};
 pub use session::Session;
 pub use subset::subset;

@@ -16,6 +16,7 @@ fn guest(modules: &[&str]) -> Guest {
     let root = tempfile::tempdir().expect("a folder");
     let tree = subset(guest.machine(), modules, root.path()).expect("modules");
     guest.tree(&tree).expect("a tree");
+    guest.archive().file("etc/passwd", 0o644, b"root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n");
     let victim = std::fs::read(guest.machine().modules().join(VICTIM)).expect("the module dummy");
     let release = guest.machine().release();
     for (name, content) in forge::files(&victim, &release) {
@@ -26,7 +27,7 @@ fn guest(modules: &[&str]) -> Guest {
 
 #[test]
 fn every_refusal_names_its_cause() {
-    let mut guest = guest(&["dummy", "brd", "vfat", "padlock-aes", "i2c-stub", "veth"]);
+    let mut guest = guest(&["dummy", "brd", "vfat", "padlock-aes", "i2c-stub", "veth", "vrf", "scsi_debug"]);
     guest.append("module_blacklist=veth");
     guest.play(&Session::parse(include_str!("refusals.session"))).expect("a boot");
 }

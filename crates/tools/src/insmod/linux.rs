@@ -4,7 +4,7 @@ use std::path::Path;
 
 use kmod::Error;
 use kmod::error::IoAction;
-use kmod::explain::{Reason, Refusal, explain, facts};
+use kmod::explain::{Reason, Refusal, explain, facts, passed_over};
 use kmod::kernel::{Insert, Kernel};
 use kmod::linux::log::LogMark;
 use kmod::linux::{Linux, release};
@@ -50,22 +50,28 @@ impl Insmod {
             Err(error) if self.lock && error.errno() == Errno::EEXIST.number() => Ok(()),
             Err(error) => {
                 console.error(message(path, &error));
-                for reason in reasons(path, &parameters.join(" "), &error, &log.lines()) {
+                for reason in reasons(&request, &error, &log.lines()) {
                     console.error(format_args!("{}: {reason}", path.display()));
                 }
                 Err(Failed)
             }
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                for reason in passed_over(&log.lines(), &facts::of_module(path)) {
+                    console.warning(format_args!("{}: {reason}", path.display()));
+                }
+                Ok(())
+            }
         }
     }
 }
 
 /// What the file, the kernel and its log tell of a refusal by the kernel.
-fn reasons(path: &Path, parameters: &str, error: &Error, log: &[String]) -> Vec<Reason> {
+fn reasons(request: &Insert<'_>, error: &Error, log: &[String]) -> Vec<Reason> {
     let Error::Refused { errno, .. } = error else { return Vec::new() };
     let tree = Tree::new(Path::new("/lib/modules").join(release()));
-    let refusal = Refusal { errno: *errno, parameters, log };
-    explain(&refusal, &facts::of_module(path), &facts::of_kernel(Some(&tree)), &tree)
+    let parameters = request.parameters.join(" ");
+    let refusal = Refusal { errno: *errno, parameters: &parameters, force: request.force, log };
+    explain(&refusal, &facts::of_module(request.path), &facts::of_kernel(Some(&tree)), &tree)
 }
 
 /// `finit_module(2)`.

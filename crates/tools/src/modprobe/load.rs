@@ -1,20 +1,22 @@
 //! Loading.
 
+use std::path::PathBuf;
+
 use kmod::Error;
 use kmod::act::{self, Conditions, Event, Failure, OnFailure};
-use kmod::explain::{Reason, Refusal, explain, facts};
+use kmod::explain::{Reason, Refusal, explain, facts, passed_over};
 use kmod::kernel::{Force, Kernel, Lifetime};
 use kmod::linux::log::LogMark;
 use kmod::lookup::{Match, Via, find};
 use kmod::name;
-use kmod::plan::{self, Action, Commands, InsertRequest, Plan, Why};
+use kmod::plan::{self, Action, Commands, InsertRequest, Plan, Step, Why};
 use kmod::tree::Tree;
 use uapi::Errno;
 
 use super::Modprobe;
 use super::session::Session;
 use crate::target::Target;
-use crate::{Console, Failed, Outcome};
+use crate::{Console, Failed, Outcome, console};
 
 /// Loads the modules that the words name. After one that fails, the others are still tried with `-a`.
 pub(super) fn load<K: Kernel>(options: &Modprobe, session: &Session, kernel: &mut K, console: &mut Console) -> Outcome {
@@ -99,28 +101,46 @@ fn run<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, plan: &
     };
     let mut lines = Vec::new();
     let mut warnings = Vec::new();
+    let mut with_options = Vec::new();
     let log = (!hosted).then(LogMark::now);
     let done = act::load(kernel, plan, &conditions, &mut |event| match event {
-        Event::Step(step) => lines.extend(step.line()),
+        Event::Step(step) => {
+            lines.extend(step.line());
+            with_options.extend(inserted_with_options(step));
+        }
         Event::Warning(text) => warnings.push(text),
     });
     if options.verbose {
         console.print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
     }
     warnings.iter().for_each(|text| console.warning(text));
+    let log = log.map(LogMark::lines).unwrap_or_default();
+    for path in with_options {
+        let facts = facts::of_module(&path);
+        let own: Vec<String> = log.iter().filter(|line| line.starts_with(&format!("{}: ", facts.name))).cloned().collect();
+        passed_over(&own, &facts).iter().for_each(|reason| console.warning(format_args!("{}: {reason}", facts.name)));
+    }
     done.map_err(|failure| {
-        let reasons = log.map(|log| reasons::<K>(&session.tree, &failure, &log.lines())).unwrap_or_default();
+        let reasons = if hosted { Vec::new() } else { reasons::<K>(&session.tree, &failure, conditions.force, &log) };
         report::<K>(target, failure, if hosted { Told::InFull } else { Told::ByNumber }, console);
         reasons.iter().for_each(|reason| console.error(format_args!("{}: {reason}", target.module)));
         Failed
     })
 }
 
+/// The file that a step inserts with options: the kernel passes over those that the module does not have, and only logs it.
+fn inserted_with_options(step: &Step) -> Option<PathBuf> {
+    match &step.action {
+        Action::Insert { path } if !step.options.is_empty() => Some(path.clone()),
+        _ => None,
+    }
+}
+
 /// Why Linux refused a step.
-fn reasons<K: Kernel>(tree: &Tree, failure: &Failure<K::Error>, log: &[String]) -> Vec<Reason> {
+fn reasons<K: Kernel>(tree: &Tree, failure: &Failure<K::Error>, force: Force, log: &[String]) -> Vec<Reason> {
     let Failure::Kernel { step, error } = failure else { return Vec::new() };
-    let (Action::Insert { path }, Some(errno)) = (&step.action, K::errno(error)) else { return Vec::new() };
-    let refusal = Refusal { errno: errno.number(), parameters: &step.options, log };
+    let (Action::Insert { path }, Some(errno)) = (&step.action, K::number(error)) else { return Vec::new() };
+    let refusal = Refusal { errno, parameters: &step.options, force, log };
     explain(&refusal, &facts::of_module(path), &facts::of_kernel(Some(tree)), tree)
 }
 
@@ -134,11 +154,11 @@ enum Told {
 }
 
 /// The words that kmod has for an error number.
-fn words_for(errno: Errno) -> &'static str {
-    match errno {
-        Errno::EEXIST => "Module already in kernel",
-        Errno::ENOENT => "Unknown symbol in module, or unknown parameter (see dmesg)",
-        other => other.message(),
+fn words_for(errno: i32) -> String {
+    match Errno::from_number(errno) {
+        Some(Errno::EEXIST) => "Module already in kernel".to_owned(),
+        Some(Errno::ENOENT) => "Unknown symbol in module, or unknown parameter (see dmesg)".to_owned(),
+        _ => console::text_of(errno),
     }
 }
 
@@ -168,7 +188,7 @@ fn report<K: Kernel>(target: &Match, failure: Failure<K::Error>, told: Told, con
                 why => format!(" ({why})"),
             };
             let start = format!("could not insert '{}'{because}", step.module);
-            match (told, K::errno(&error)) {
+            match (told, K::number(&error)) {
                 (Told::ByNumber, Some(errno)) => console.error(format_args!("{start}: {}", words_for(errno))),
                 _ => console.error(format_args!("{start}: {error}")),
             }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use kmod::Error;
 use kmod::act::{self, Event, Failure};
+use kmod::explain::{Permanence, explain_removal, facts};
 use kmod::kernel::{Force, Kernel, Loaded};
 use kmod::lookup::{Match, Via, lookup};
 use kmod::name;
@@ -11,7 +12,8 @@ use kmod::plan::{self, Plan, RemoveRequest};
 
 use super::Modprobe;
 use super::session::Session;
-use crate::{Console, Failed, Outcome};
+use crate::target::Target;
+use crate::{Console, Failed, Outcome, console};
 
 /// The first pause of `--wait`; each next one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -106,11 +108,27 @@ fn attempt<K: Kernel>(
         console.print(&lines).map_err(|Failed| Refusal::Told)?;
     }
     done.map_err(|failure| match failure {
-        Failure::Kernel { error, .. } if K::errno(&error).is_some_and(busy) => Refusal::InUse,
-        Failure::Kernel { step, error } => told(console, format_args!("could not remove '{}': {error}", step.module)),
+        Failure::Kernel { step, error } => refused::<K>(options, &step.module, loaded, &error, console),
         Failure::Own(error) => told(console, error),
         Failure::Missing { module } => told(console, format_args!("Module {module} not found.")),
     })
+}
+
+/// What the kernel's answer means, told unless it is only that somebody uses the module.
+fn refused<K: Kernel>(options: &Modprobe, module: &str, loaded: &[Loaded], error: &K::Error, console: &mut Console) -> Refusal {
+    let hosted = matches!(options.kernel.target(), Target::Hosted(_));
+    let (false, Some(errno)) = (hosted, K::number(error)) else {
+        let in_use = K::errno(error).is_some_and(busy);
+        return if in_use { Refusal::InUse } else { told(console, format_args!("could not remove '{module}': {error}")) };
+    };
+    let entry = loaded.iter().find(|entry| name::from_word(&entry.name) == module);
+    let reasons = explain_removal(errno, entry.map_or(Permanence::Removable, Permanence::from), &facts::of_kernel(None));
+    if reasons.is_empty() && K::errno(error).is_some_and(busy) {
+        return Refusal::InUse;
+    }
+    let refusal = told(console, format_args!("could not remove '{module}': {}", console::text_of(errno)));
+    reasons.iter().for_each(|reason| console.error(format_args!("{module}: {reason}")));
+    refusal
 }
 
 fn busy(errno: uapi::Errno) -> bool {
