@@ -30,7 +30,7 @@ mod words;
 
 pub use action::{Action, Ended, Level, Run, Shell};
 pub use children::Children;
-pub use config::{Config, ConfigError, parse as parse_config};
+pub use config::{Config, ConfigError, MAX_CONFIG, parse as parse_config};
 pub use daemon::Daemon;
 pub use engine::{Engine, MAX_RUNNING, MAX_SLEEPING, MAX_WAITERS};
 pub use error::Error;

@@ -1,11 +1,12 @@
 //! The command line: one definition for the parser, the help and the man page.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser};
 
-use crate::config::{self, Config};
-use crate::{Error, Program, Programs, Served, Settings, Unloading, Verbosity, Word};
+use crate::config::{self, Config, MAX_CONFIG};
+use crate::{ConfigError, Error, Program, Programs, Served, Settings, Unloading, Verbosity, Word};
 
 /// Where Linux 2.0 had it.
 const REQUEST_ROUTE: &str = "/sbin/request-route";
@@ -163,8 +164,12 @@ impl Options {
 }
 
 fn read(path: &Path) -> Result<Config, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::File { path: path.to_owned(), error })?;
-    config::parse(&text).map_err(|error| Error::Config { path: path.to_owned(), error })
+    let mut text = String::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_CONFIG.saturating_add(1)).read_to_string(&mut text));
+    let length = read.map_err(|error| Error::File { path: path.to_owned(), error })?;
+    let parsed =
+        if u64::try_from(length).is_ok_and(|length| length <= MAX_CONFIG) { config::parse(&text) } else { Err(ConfigError::TooLong) };
+    parsed.map_err(|error| Error::Config { path: path.to_owned(), error })
 }
 
 /// The definition of the command line, for completions and checks.
@@ -208,6 +213,12 @@ mod tests {
         assert_eq!(settings.delay.seconds(), 7);
         assert_eq!(programs.modprobe.path, std::path::Path::new("/line/modprobe"));
         assert_eq!(programs.blanker, std::path::Path::new("/file/blanker"));
+    }
+
+    #[test]
+    fn a_file_without_end_is_refused() {
+        let error = options(&["--kernel=/k", "--config", "/dev/zero"]).load().unwrap_err();
+        assert_eq!(error.to_string(), "`/dev/zero`: longer than 65536 bytes");
     }
 
     #[test]

@@ -24,6 +24,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("crates/kernel/src/call.rs", "calls into module code"),
     ("crates/kernel/src/oops.rs", "catches faults of module code"),
     ("crates/kernel/src/gdb.rs", "the debugger's JIT interface"),
+    ("crates/kernel/src/credentials.rs", "credentials of a peer whose process id may be 0, which rustix cannot say"),
     ("crates/khost/src/exports/", "functions that C modules call"),
     ("crates/kmod/src/hosted/map.rs", "maps the memory of a module to fill it"),
     ("crates/kmod/src/linux/sys.rs", "system calls that no crate wraps, and index files as mappings"),

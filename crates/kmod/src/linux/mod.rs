@@ -29,6 +29,13 @@ pub fn command_line() -> Option<String> {
     fs::read("/proc/cmdline").ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Whether the kernel has modules at all; `None` where `/proc` is not mounted.
+#[must_use]
+pub fn is_modular() -> Option<bool> {
+    let mounted = Path::new("/proc/self").exists();
+    mounted.then(|| Path::new(MODULES).exists())
+}
+
 /// The kernel that this process runs on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Linux;
