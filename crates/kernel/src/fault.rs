@@ -38,7 +38,7 @@ impl Registers {
 /// What the fault handler saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trap {
-    /// The signal: SIGSEGV, SIGBUS, SIGILL or SIGFPE.
+    /// The signal: SIGSEGV, SIGBUS, SIGILL, SIGFPE or SIGTRAP.
     pub signal: i32,
     /// The address that was touched (SIGSEGV, SIGBUS), or that of the instruction.
     pub address: u64,
@@ -52,7 +52,13 @@ impl Trap {
     /// Name of the signal (`signal(7)`).
     #[must_use]
     pub fn signal_name(&self) -> &'static str {
-        let names = [(libc::SIGSEGV, "SIGSEGV"), (libc::SIGBUS, "SIGBUS"), (libc::SIGILL, "SIGILL"), (libc::SIGFPE, "SIGFPE")];
+        let names = [
+            (libc::SIGSEGV, "SIGSEGV"),
+            (libc::SIGBUS, "SIGBUS"),
+            (libc::SIGILL, "SIGILL"),
+            (libc::SIGFPE, "SIGFPE"),
+            (libc::SIGTRAP, "SIGTRAP"),
+        ];
         names.into_iter().find(|(signal, _)| *signal == self.signal).map_or("signal", |(_, name)| name)
     }
 }
@@ -83,6 +89,8 @@ pub enum Fault {
     },
     /// The call trapped. The report is in the log.
     Trapped {
+        /// The module that was called; `None` for code of the embedder's own.
+        called: Option<ModuleName>,
         /// The module in which it trapped, and how far from the base of it; `None` where it trapped outside of all modules.
         place: Option<(ModuleName, u64)>,
         /// What the handler saw.
@@ -102,9 +110,13 @@ impl std::fmt::Display for Fault {
         match self {
             Self::NoCode { address } => write!(f, "no code of a module at {address:#x}"),
             Self::Dead { module } => write!(f, "`{module}` is dead"),
-            Self::Trapped { place: Some((module, offset)), trap } => write!(f, "{} in `{module}`+{offset:#x}", trap.signal_name()),
-            Self::Trapped { place: None, trap } => {
-                write!(f, "{} at {:#x}, outside of all modules", trap.signal_name(), trap.registers.instruction_pointer())
+            Self::Trapped { called, place, trap } => {
+                match place {
+                    Some((module, offset)) => write!(f, "{} in `{module}`+{offset:#x}", trap.signal_name()),
+                    None => write!(f, "{} at {:#x}, outside of all modules", trap.signal_name(), trap.registers.instruction_pointer()),
+                }?;
+                let elsewhere = called.as_ref().filter(|called| place.as_ref().is_none_or(|(module, _)| module != *called));
+                elsewhere.map_or(Ok(()), |called| write!(f, ", in a call to `{called}`"))
             }
             Self::Panicked { module: Some(module) } => write!(f, "a panic came through `{module}`"),
             Self::Panicked { module: None } => f.write_str("a panic came through module code"),

@@ -10,8 +10,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use crate::error::{Error, Step};
 use crate::fault::{Registers, Trap};
 
-/// The signals of a fault.
-const SIGNALS: [c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+/// The signals of a fault. SIGTRAP is that of a breakpoint that was compiled in (`int3`); one that a debugger has set never
+/// gets here.
+const SIGNALS: [c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP];
 
 /// Return addresses that are remembered.
 const TRACE: usize = 32;
@@ -74,7 +75,7 @@ pub(crate) fn set_active(record: *mut Record) -> *mut Record {
 }
 
 /// What the signals did before; indexed as [`SIGNALS`].
-static PREVIOUS: OnceLock<[libc::sigaction; 4]> = OnceLock::new();
+static PREVIOUS: OnceLock<[libc::sigaction; SIGNALS.len()]> = OnceLock::new();
 
 /// Sets the handlers, once in the life of the process.
 pub(crate) fn install() -> Result<(), Error> {
@@ -84,7 +85,7 @@ pub(crate) fn install() -> Result<(), Error> {
         return Ok(());
     }
     // A handler may run before all of them are set: remember first, change then.
-    let mut previous = [no_action(); 4];
+    let mut previous = [no_action(); SIGNALS.len()];
     for (signal, place) in SIGNALS.iter().zip(&mut previous) {
         // SAFETY: a null new action only reads the current one into `place`.
         check(unsafe { libc::sigaction(*signal, ptr::null(), place) })?;
@@ -210,10 +211,11 @@ fn chain(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void, code: 
     let previous = PREVIOUS.get().zip(at).and_then(|(all, at)| all.get(at)).copied().unwrap_or_else(no_action);
     match previous.sa_sigaction {
         libc::SIG_DFL | libc::SIG_IGN => {
-            // The default action of all of them ends the process; a fault happens again as soon as the handler returns.
+            // The default action of all of them ends the process; a fault happens again as soon as the handler returns, but for
+            // a breakpoint, which lies behind.
             // SAFETY: sets the default action.
             unsafe { libc::sigaction(signal, &raw const previous, ptr::null_mut()) };
-            if code <= 0 && previous.sa_sigaction == libc::SIG_DFL {
+            if (code <= 0 || signal == libc::SIGTRAP) && previous.sa_sigaction == libc::SIG_DFL {
                 // SAFETY: sends a signal that is blocked until the handler returns.
                 unsafe { libc::raise(signal) };
             }

@@ -95,7 +95,10 @@ impl Kernel {
         for line in lines {
             self.log(Level::Alert, &line);
         }
-        trap.map_or(Fault::Panicked { module }, |trap| Fault::Trapped { place, trap })
+        match trap {
+            Some(trap) => Fault::Trapped { called: module, place, trap },
+            None => Fault::Panicked { module },
+        }
     }
 }
 

@@ -33,6 +33,9 @@ fn traps() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("a stack pointer that points nowhere", "SIGSEGV", vec![0x31, 0xe4, 0x50, 0xc3]),
         // std; then load from null: the direction flag must not leak into the host
         ("a fault with the direction flag set", "SIGSEGV", [&[0xfd][..], &movabs(8), &[0x8b, 0x00]].concat()),
+        ("a breakpoint", "SIGTRAP", vec![0xcc, 0xc3]),
+        // pushfq; or dword ptr [rsp], 0x100; popfq; nop: single steps, without end
+        ("the trap flag", "SIGTRAP", vec![0x9c, 0x81, 0x0c, 0x24, 0, 1, 0, 0, 0x9d, 0x90, 0x90, 0xc3]),
         // clobbers what a function must preserve before it traps: xor ebx, ebx; xor ebp, ebp; xor r12d, r12d; ud2
         ("a fault with clobbered registers", "SIGILL", vec![0x31, 0xdb, 0x31, 0xed, 0x45, 0x31, 0xe4, 0x0f, 0x0b]),
     ]
@@ -57,6 +60,8 @@ fn row_43_a_trap_in_init_is_reported_and_the_entry_removable() {
         let log = world.log.text();
         assert!(log.contains(&format!("Oops: {signal} while initializing `bad`")), "{what}:\n{log}");
         assert!(log.contains("`bad` is dead"), "{what}:\n{log}");
+        let reason = log.lines().rfind(|line| line.contains(&format!("init_module: {signal} "))).unwrap_or_default();
+        assert!(reason.contains("`bad`"), "{what}: the reason names the module, wherever it trapped: {reason}");
         assert_eq!(info(&world, "bad"), ModuleState::Dead, "{what}");
         assert_eq!(world.kernel.uname().taint, "D");
         assert!(world.kernel.proc(ProcFile::Modules).contains("(dead)"), "{what}");
@@ -82,7 +87,7 @@ fn a_report_names_module_offset_symbol_and_the_way_there() {
     let vfat = Sample { more: vec![call], references: vec![world.identity("fat")], exports: vec!["vfat_lookup".into()], ..sample("vfat") };
     let vfat = world.load(&vfat).unwrap();
     let fault = world.kernel.call(vfat.more(0), [1, 2, 3, 4, 5, 6]).unwrap_err();
-    let Fault::Trapped { place: Some((module, offset)), trap } = &fault else { panic!("{fault:?}") };
+    let Fault::Trapped { place: Some((module, offset)), trap, .. } = &fault else { panic!("{fault:?}") };
     assert_eq!((module.as_str(), *offset, trap.signal_name()), ("fat", 4 * 64 + 5, "SIGILL"));
     assert_eq!(trap.registers.iter().find(|(name, _)| *name == "r9"), Some(("r9", 6)));
     let log = world.log.text();
