@@ -62,6 +62,23 @@ pub fn thread_time() -> Result<Duration> {
     Ok(Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanoseconds))
 }
 
+/// The CPU time of all children that have ended (`RUSAGE_CHILDREN`, getrusage(2)).
+///
+/// # Errors
+/// [`Error::System`].
+pub fn children_time() -> Result<Duration> {
+    // SAFETY: an rusage is plain bits.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is a valid, writable rusage.
+    let status = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) };
+    check("getrusage", status)?;
+    let time = |part: libc::timeval| {
+        let microseconds = part.tv_sec.saturating_mul(1_000_000).saturating_add(part.tv_usec);
+        Duration::from_micros(u64::try_from(microseconds).unwrap_or_default())
+    };
+    Ok(time(usage.ru_utime) + time(usage.ru_stime))
+}
+
 /// Keeps this thread on the CPU where it runs now (sched_setaffinity(2)).
 ///
 /// # Errors

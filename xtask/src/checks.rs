@@ -14,3 +14,11 @@ pub(crate) fn run(filter: Option<&str>) -> Result<(), Error> {
     step::run(&mut step::cargo(&["build", "--workspace", "--bins"]))?;
     step::run(&mut step::cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]))
 }
+
+/// Compares with Debian's kmod, everything on every tree.
+pub(crate) fn compare() -> Result<(), Error> {
+    packages::ensure(packages::TESTS)?;
+    step::run(&mut step::cargo(&["build", "--release", "-p", "tools", "--bins"]))?;
+    let modutils = testkit::workspace().join("target/release/modutils");
+    step::run(step::cargo(&["run", "--release", "-p", "testkit", "--example", "compare", "--"]).arg(modutils))
+}

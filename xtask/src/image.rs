@@ -51,7 +51,7 @@ fn program(name: &str) -> String {
 fn with_crate(image: &Path, content: &[u8]) -> std::io::Result<()> {
     let open = || std::fs::OpenOptions::new().read(true).write(true).open(image);
     let options = fatfs::FormatVolumeOptions::new().fat_type(fatfs::FatType::Fat16).volume_label(*b"DEMO       ");
-    fatfs::format_volume(&mut fscommon::BufStream::new(open()?), options)?;
+    fatfs::format_volume(fscommon::BufStream::new(open()?), options)?;
     let volume = fatfs::FileSystem::new(fscommon::BufStream::new(open()?), fatfs::FsOptions::new())?;
     volume.root_dir().create_dir("Documents")?;
     volume.root_dir().create_file(LONG_NAME)?.write_all(content)

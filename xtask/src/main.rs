@@ -5,6 +5,7 @@ mod checks;
 mod demo;
 mod demo_linux;
 mod image;
+mod manual;
 mod packages;
 mod step;
 
@@ -44,6 +45,13 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Compare the tools with Debian's kmod on whole trees of Debian's kernels; fails on any difference that the docs do not list.
+    Compare,
+    /// Write the man pages and shell completions of all programs into a folder.
+    Manual {
+        /// It gets the folders `man8` and `completions`.
+        folder: std::path::PathBuf,
+    },
     /// What the CI machine runs: the same as `test`, from scratch.
     Ci,
 }
@@ -54,6 +62,8 @@ fn main() -> ExitCode {
         Task::Demo { linux: true } => demo_linux::run(),
         Task::Test { filter } => checks::run(filter.as_deref()),
         Task::Bench { name, json } => bench::run(&name, json),
+        Task::Compare => checks::compare(),
+        Task::Manual { folder } => manual::write(&folder),
         Task::Ci => checks::run(None),
     };
     match done {

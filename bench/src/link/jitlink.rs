@@ -61,7 +61,7 @@ impl Jitlink {
         found
     }
 
-    /// Runs once: load and link time of `-show-times`, wall clock, in nanoseconds; and the code's checksum.
+    /// Runs once: load and link time of `-show-times`, in nanoseconds; and the code's checksum.
     fn once(&self, functions: u32) -> Result<(u64, u32)> {
         let mut run = Command::new("timeout");
         run.args([TIME_LIMIT, "prlimit", MEMORY_LIMIT]).args(&self.program).arg("-show-times");
@@ -69,13 +69,8 @@ impl Jitlink {
         let output = command::run(&mut run)?;
         let times = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
         let checksum = native::printed(&String::from_utf8_lossy(&output.stdout))?;
-        let wall = |line: &str| -> Option<f64> {
-            // USER (x%) SYSTEM (x%) SUM (x%) WALL (x%) NAME: the wall clock is the last number before the last one.
-            let figures = line.rsplit_once("%)")?.0;
-            figures.rsplit_once('(')?.0.split_whitespace().last()?.parse().ok()
-        };
         let phases = ["time to link object files", "time to load/add object files"];
-        let seconds = phases.map(|phase| times.lines().find(|line| line.ends_with(phase)).and_then(wall));
+        let seconds = phases.map(|phase| times.lines().find(|line| line.ends_with(phase)).and_then(seconds));
         match seconds {
             [Some(link), Some(load)] => Ok((((link + load) * 1e9) as u64, checksum)),
             _ => Err(Error::Format { what: times, reason: "no times of loading and linking".to_owned() }),
@@ -97,6 +92,17 @@ impl Jitlink {
     }
 }
 
+/// The time of a phase in a line `USER (x%) SYSTEM (x%) SUM (x%) WALL (x%) NAME`, some of whose columns may be missing:
+/// the smaller one of the processor's time and the wall clock, so that other work on the machine does not count.
+fn seconds(line: &str) -> Option<f64> {
+    let columns = line.split('(').filter_map(|part| part.rsplit(&[')', ' '][..]).find(|word| !word.is_empty())?.parse::<f64>().ok());
+    let columns: Vec<f64> = columns.collect();
+    match columns.as_slice() {
+        [.., sum, wall] => Some(sum.min(*wall)),
+        _ => None,
+    }
+}
+
 /// Fetches the reference version and the newest one from Debian, without touching what is installed.
 ///
 /// # Errors
@@ -108,7 +114,8 @@ pub fn fetch() -> Result<()> {
         fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder, source })?;
     }
     let sources = root.join("sources.list");
-    let line = format!("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian {SUITE} main\n");
+    let archive = archive()?;
+    let line = format!("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {archive} {SUITE} main\n");
     fs::write(&sources, line).map_err(|source| Error::File { path: sources.clone(), source })?;
     let apt = |program: &str| {
         let mut apt = Command::new(program);
@@ -129,6 +136,16 @@ pub fn fetch() -> Result<()> {
     download.args(["-qq", "download"]).args(packages).args(LIBRARIES).current_dir(root.join("debs"));
     command::run(&mut download)?;
     unpack(&root)
+}
+
+/// The archive that this machine's own apt uses: the first one that is not that of security updates.
+fn archive() -> Result<String> {
+    let listed = command::run(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]))?;
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let found = text.lines().find(|uri| !uri.contains("security"));
+    found
+        .map(str::to_owned)
+        .ok_or_else(|| Error::Format { what: "apt's sources".to_owned(), reason: format!("they name no archive: {text}") })
 }
 
 /// What the two programs need beside libLLVM, so that they run on the C library that they were built for.
@@ -158,4 +175,18 @@ fn unpack(root: &Path) -> Result<()> {
         command::run(Command::new("dpkg").arg("-x").arg(&package).arg(root.join("root")))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smaller_of_the_two_last_columns_counts() {
+        let four = "   0.0017 ( 89.3%)   0.0008 ( 89.3%)   0.0025 ( 89.3%)   0.0068 ( 95.8%)  time to link object files";
+        assert_eq!(seconds(four), Some(0.0025));
+        let three = "   0.0022 ( 87.2%)   0.0022 ( 87.2%)   0.0017 ( 83.9%)  time to link object files";
+        assert_eq!(seconds(three), Some(0.0017));
+        assert_eq!(seconds("time to link object files"), None);
+    }
 }

@@ -13,7 +13,7 @@ use super::linker::{LINKERS, Linker};
 use super::subject::{SUBJECTS, Spec};
 use super::{native, verdict};
 
-/// The sizes of the issue.
+/// The sizes that are measured unless told otherwise.
 const SIZES: [u32; 4] = [100, 1_000, 10_000, 100_000];
 
 /// What to measure.

@@ -74,6 +74,7 @@ mod arena;
 mod builder;
 mod call;
 mod channel;
+mod credentials;
 mod eh_frame;
 mod error;
 mod fault;

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use rustix::event::{PollFd, PollFlags};
 use uapi::wire::{self, WireError};
 
+use crate::credentials;
 use crate::error::{Error, Step};
 use crate::kernel::Kernel;
 use crate::log::Level;
@@ -136,9 +137,13 @@ fn accept(kernel: &Kernel, listener: &UnixListener, woken: &UnixStream, connecti
 
 /// Starts to serve a connection, if the limits allow.
 fn admit(kernel: &Kernel, stream: UnixStream, connections: &Arc<Connections>) {
-    let Ok(credentials) = rustix::net::sockopt::socket_peercred(&stream) else { return };
-    let pid = u32::try_from(credentials.pid.as_raw_nonzero().get()).unwrap_or(0);
-    let peer = Peer::new(credentials.uid.as_raw(), pid);
+    let peer = match credentials::of(&stream) {
+        Ok(found) => Peer::new(found.uid, found.pid),
+        Err(error) => {
+            kernel.log(Level::Error, &format!("accept: {error}"));
+            return;
+        }
+    };
     let limits = kernel.inner.config.limits;
     let Ok(copy) = stream.try_clone() else { return };
     let Some(number) = connections.add(copy, &peer, limits) else {

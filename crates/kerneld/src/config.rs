@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use crate::{Word, WordError};
 
+/// Longest configuration file in bytes: a device or a wrong file is not read for ever.
+pub const MAX_CONFIG: u64 = 64 << 10;
+
 /// What a file says; `None` where it is silent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
@@ -23,6 +26,8 @@ pub struct Config {
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigError {
+    /// More than [`MAX_CONFIG`] bytes.
+    TooLong,
     /// Neither a word nor a `key=` that is known.
     Word {
         /// Which line, from 1.
@@ -47,6 +52,7 @@ pub enum ConfigError {
 impl std::fmt::Display for ConfigError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::TooLong => write!(f, "longer than {MAX_CONFIG} bytes"),
             Self::Word { line, error } => write!(f, "line {line}: {error}"),
             Self::Fixed { line } => write!(f, "line {line}: `type=` holds for the life of a daemon; say it on the command line"),
             Self::Relative { line, path } => write!(f, "line {line}: `{}` does not begin with `/`", path.display()),

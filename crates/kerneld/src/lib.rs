@@ -30,14 +30,14 @@ mod words;
 
 pub use action::{Action, Ended, Level, Run, Shell};
 pub use children::Children;
-pub use config::{Config, ConfigError, parse as parse_config};
+pub use config::{Config, ConfigError, MAX_CONFIG, parse as parse_config};
 pub use daemon::Daemon;
 pub use engine::{Engine, MAX_RUNNING, MAX_SLEEPING, MAX_WAITERS};
 pub use error::Error;
 pub use idle::IdleTimer;
 pub use job::{Job, JobId, JobState, JobTable, ReplyId};
 pub use log::Log;
-pub use options::{Options, command, man_page};
+pub use options::{Options, command};
 pub use programs::{Program, Programs};
 pub use settings::{Delay, RoutePrograms, Served, Settings, Unloading, Verbosity};
 pub use text::{MAX_REQUEST, ModuleAlias, Quad, ShellCommand, TextError};

@@ -1,11 +1,12 @@
 //! The command line: one definition for the parser, the help and the man page.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser};
 
-use crate::config::{self, Config};
-use crate::{Error, Program, Programs, Served, Settings, Unloading, Verbosity, Word};
+use crate::config::{self, Config, MAX_CONFIG};
+use crate::{ConfigError, Error, Program, Programs, Served, Settings, Unloading, Verbosity, Word};
 
 /// Where Linux 2.0 had it.
 const REQUEST_ROUTE: &str = "/sbin/request-route";
@@ -163,8 +164,12 @@ impl Options {
 }
 
 fn read(path: &Path) -> Result<Config, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::File { path: path.to_owned(), error })?;
-    config::parse(&text).map_err(|error| Error::Config { path: path.to_owned(), error })
+    let mut text = String::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_CONFIG.saturating_add(1)).read_to_string(&mut text));
+    let length = read.map_err(|error| Error::File { path: path.to_owned(), error })?;
+    let parsed =
+        if u64::try_from(length).is_ok_and(|length| length <= MAX_CONFIG) { config::parse(&text) } else { Err(ConfigError::TooLong) };
+    parsed.map_err(|error| Error::Config { path: path.to_owned(), error })
 }
 
 /// The definition of the command line, for completions and checks.
@@ -173,19 +178,9 @@ pub fn command() -> clap::Command {
     Options::command()
 }
 
-/// The man page `kerneld(8)`, as troff.
-///
-/// # Errors
-/// Those of writing to memory.
-pub fn man_page() -> std::io::Result<Vec<u8>> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command()).section("8").manual("Linux System Administration").render(&mut page)?;
-    Ok(page)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Options, command, man_page};
+    use super::{Options, command};
     use crate::{Delay, Served, Unloading, Verbosity};
     use clap::Parser;
 
@@ -221,6 +216,12 @@ mod tests {
     }
 
     #[test]
+    fn a_file_without_end_is_refused() {
+        let error = options(&["--kernel=/k", "--config", "/dev/zero"]).load().unwrap_err();
+        assert_eq!(error.to_string(), "`/dev/zero`: longer than 65536 bytes");
+    }
+
+    #[test]
     fn unknown_words_are_refused() {
         for words in [["nosysv"], ["delay=x"], ["type="], ["--nosysv"]] {
             assert!(Options::try_parse_from(["kerneld", words[0]]).is_err(), "{words:?}");
@@ -230,7 +231,9 @@ mod tests {
     #[test]
     fn help_and_man_page_tell_of_every_option_and_word() {
         let help = command().render_long_help().to_string();
-        let page = String::from_utf8(man_page().unwrap()).unwrap().replace("\\-", "-");
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command()).render(&mut page).unwrap();
+        let page = String::from_utf8(page).unwrap().replace("\\-", "-");
         let shown = command();
         let options = shown.get_arguments().filter(|argument| !argument.is_hide_set()).filter_map(|argument| argument.get_long());
         for wanted in options.map(|long| format!("--{long}")).chain(["keep", "delay=SECONDS", "type=N", "debug"].map(str::to_owned)) {

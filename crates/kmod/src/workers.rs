@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::linux::SignalsHeld;
+use crate::linux::{SignalsHeld, keep_freed_memory};
 
 /// Runs `work` with rayon's parallel iterators spread over all cores.
 ///
@@ -13,7 +13,11 @@ use crate::linux::SignalsHeld;
 pub(crate) fn on_all_cores<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
     let start = |_| std::mem::forget(SignalsHeld::hold());
-    match POOL.get_or_init(|| ThreadPoolBuilder::new().start_handler(start).build().ok()) {
+    let pool = || {
+        keep_freed_memory();
+        ThreadPoolBuilder::new().start_handler(start).build().ok()
+    };
+    match POOL.get_or_init(pool) {
         Some(pool) => pool.install(work),
         None => work(),
     }

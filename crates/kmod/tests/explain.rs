@@ -46,6 +46,7 @@ fn kernel() -> KernelFacts {
         lockdown: Some("none".to_owned()),
         modules_disabled: Some(false),
         blacklist: Vec::new(),
+        modular: Some(true),
         tree: Some(true),
         privileged: Some(true),
     }
@@ -214,4 +215,18 @@ fn the_modules_own_start() {
     assert_eq!(text, "the module's own start answered: No such device (os error 19)\nkernel: hello: no such hardware");
     assert_eq!(told(libc::EEXIST, &[], "", &module(), &kernel()), "the module is already loaded");
     assert_eq!(told(libc::ETXTBSY, &[], "", &module(), &kernel()), "somebody has the file open for writing");
+}
+
+#[test]
+fn a_kernel_without_modules_says_so_and_nothing_else() {
+    let bare = KernelFacts { modular: Some(false), tree: Some(false), ..kernel() };
+    assert_eq!(
+        told(libc::ENOSYS, &[], "", &module(), &bare),
+        "the running kernel 6.1.0 was built without loadable modules; `--kernel SOCKET` names a hosted one"
+    );
+    // A module may answer with the same number.
+    assert_eq!(
+        told(libc::ENOSYS, &[], "", &module(), &kernel()),
+        "the module's own start answered: Function not implemented (os error 38)"
+    );
 }

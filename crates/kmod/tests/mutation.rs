@@ -1,16 +1,19 @@
 //! Bytes from outside, damaged in ten thousand ways: an error or an answer, never a panic, a hang or memory without bound.
 //!
-//! The functions named `*_target` are what a fuzzer calls, too.
+//! What is called with them is in `support/targets.rs`, for the fuzzer to call it too.
+
+#[path = "support/targets.rs"]
+mod targets;
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use kmod::config::{Config, DepmodConfig, Origin, cmdline};
+use kmod::Error;
 use kmod::file::{Compression, ModuleFile};
-use kmod::index::{Trie, TrieWriter, builtin, dep, devname};
-use kmod::info::Info;
-use kmod::{Error, glob, name};
+use kmod::index::TrieWriter;
+
+use targets::{compressed_target, file_target, text_target, trie_target};
 
 /// How many damaged inputs each target sees.
 const ROUNDS: u64 = 10_000;
@@ -81,47 +84,6 @@ fn run(seeds: &[Vec<u8>], mut target: impl FnMut(&[u8])) {
             target(&damage(seed, &mut random));
         }
     }
-}
-
-fn file_target(bytes: &[u8]) {
-    let Ok(file) = ModuleFile::from_bytes(Path::new("mutant.ko"), bytes.to_vec()) else { return };
-    let _ = (file.machine(), file.exports(), file.imports(), file.versions(), file.build_id(), file.signature(), file.bytes());
-    if let Ok(info) = Info::of_file(&file) {
-        info.parameters.iter().for_each(|p| drop(p.line()));
-    }
-}
-
-fn trie_target(bytes: &[u8]) {
-    let Ok(trie) = Trie::from_bytes(bytes.to_vec()) else { return };
-    let _ = (trie.search("fs_vfat"), trie.search(""), trie.search("pci:v00008086d00001237sv"));
-    for text in ["fs_vfat", "pci:v00008086d00001237sv00001af4sd00001100bc06sc00i00", "", "*", "ä"] {
-        let _ = trie.search_wild(text);
-    }
-    let mut count = 0usize;
-    let _ = trie.each(&mut |_, _| count += 1);
-    assert!(count <= bytes.len(), "more values than bytes");
-}
-
-fn compressed_target(bytes: &[u8]) {
-    if let Some(format) = Compression::of(bytes) {
-        let out = format.decompress(bytes, 1 << 20);
-        assert!(out.is_err() || out.unwrap().len() <= 1 << 20);
-    }
-}
-
-fn text_target(bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
-    let mut config = Config::default();
-    config.parse(Path::new("mutant.conf"), &text, Origin::Administrator);
-    config.parse_cmdline(&text);
-    for module in ["vfat", "snd_hda_intel", ""] {
-        let _ = (config.install_command(module), config.options_of(module, Some("fs_vfat")), config.forbidden(&[module]));
-        let _ = (config.softdeps_of(module).count(), config.weakdeps_of(module).count());
-    }
-    DepmodConfig::default().parse(Path::new("mutant.conf"), &text);
-    let _ = (cmdline::parse(&text).len(), name::normalise(&text), name::from_path(&text), glob::matches(&text, "fs-vfat"));
-    let _ = (dep::parse(&text).count(), devname::parse(&text).count(), builtin::parse_modinfo(bytes).len());
-    let _ = kmod::proc_modules::parse(&text);
 }
 
 /// A small module with everything that is read of one.

@@ -13,6 +13,19 @@
 //! are borrowed from the input as they are; the other two formats are transcoded into them when they are read, so one
 //! checking pass ([`Object::layout`]) and one applying pass ([`Layout::link`]) serve all three.
 //!
+//! ```no_run
+//! use modlink::{Addr, LayoutOptions, Object};
+//!
+//! fn load(bytes: &[u8], base: Addr, puts: Addr) -> modlink::Result<(Vec<u8>, Option<Addr>)> {
+//!     let object = Object::parse(bytes)?;
+//!     let layout = object.layout(&LayoutOptions::default())?;
+//!     let mut out = vec![0; layout.size() as usize];
+//!     let image = layout.link(base, |name| (name == "puts").then_some(puts), &mut out)?;
+//!     let start = image.symbol("init_module");
+//!     Ok((out, start))
+//! }
+//! ```
+//!
 //! [`module`] is the second floor: what makes an object a kernel module.
 #![forbid(unsafe_code)]
 #![no_std]

@@ -74,7 +74,10 @@ type Trouble = Box<dyn std::error::Error>;
 fn read(target: &Target) -> Result<Vec<Loaded>, Trouble> {
     let text = match target {
         Target::Hosted(path) => Client::connect(path)?.read(ProcFile::Modules)?,
-        Target::Linux => std::fs::read_to_string(LINUX_MODULES).map_err(|error| format!("cannot read {LINUX_MODULES}: {error}"))?,
+        Target::Linux => std::fs::read_to_string(LINUX_MODULES).map_err(|error| match kmod::linux::is_modular() {
+            Some(false) => "the running kernel was built without loadable modules; `--kernel SOCKET` names a hosted one".to_owned(),
+            _ => format!("cannot read {LINUX_MODULES}: {error}"),
+        })?,
     };
     Ok(proc_modules::parse(&text)?)
 }

@@ -45,6 +45,7 @@ pub struct InitModule {
     /// Frame information (`.eh_frame`) relative to the base: offset and size in bytes, terminator included.
     pub eh_frame: Option<(u64, u64)>,
     /// The object file with `sh_addr` set to run addresses, for debuggers; empty where none is attached or wanted.
+    #[serde(with = "crate::wire::bytes")]
     pub debug_object: Vec<u8>,
 }
 
@@ -184,6 +185,7 @@ pub enum Syscall {
         /// Registered name.
         request: String,
         /// Its argument, in a form of the embedder's.
+        #[serde(with = "crate::wire::bytes")]
         body: Vec<u8>,
     },
 }
@@ -217,5 +219,5 @@ pub enum Reply {
         text: String,
     },
     /// To `Embedder`.
-    Embedder(Vec<u8>),
+    Embedder(#[serde(with = "crate::wire::bytes")] Vec<u8>),
 }

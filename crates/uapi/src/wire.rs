@@ -171,6 +171,51 @@ fn receive_first(socket: &UnixStream, header: &mut [u8]) -> Result<(usize, Optio
     Ok((received.bytes, descriptor))
 }
 
+/// Bytes as one piece (`#[serde(with = "crate::wire::bytes")]`). The form is that of a list of numbers; only making it is quicker,
+/// as a list goes number by number.
+pub mod bytes {
+    use serde::de::{Error, SeqAccess, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// Those of the deserializer.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+
+    struct Bytes;
+
+    impl<'de> Visitor<'de> for Bytes {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("bytes")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+            Ok(bytes.to_vec())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Vec<u8>, A::Error> {
+            let mut bytes = Vec::new();
+            while let Some(byte) = numbers.next_element()? {
+                bytes.push(byte);
+            }
+            Ok(bytes)
+        }
+    }
+}
+
 /// Sends one packet on a kerneld channel.
 ///
 /// # Errors
@@ -236,6 +281,16 @@ mod tests {
         let mut here = writer.join().unwrap().unwrap();
         here.write_all(&u32::MAX.to_le_bytes()).unwrap();
         assert!(matches!(receive::<Syscall>(&there, 1 << 20), Err(WireError::TooLong { .. })));
+    }
+
+    #[test]
+    fn bytes_have_the_form_of_a_list() {
+        let call = Syscall::Embedder { request: "x".into(), body: (0..=255).collect() };
+        let bytes = encode(&call).unwrap();
+        let list: Vec<u8> = (0..=255).collect();
+        assert!(bytes.ends_with(&encode(&list).unwrap()));
+        assert_eq!(decode::<Syscall>(&bytes).unwrap(), call);
+        assert!(decode::<Syscall>(&bytes[..bytes.len() - 1]).is_err());
     }
 
     #[test]

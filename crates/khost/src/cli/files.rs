@@ -181,7 +181,7 @@ impl Cat {
             let mut offset = 0_u64;
             loop {
                 let request = request::Read { path: path.clone(), offset, length: request::MAX_READ };
-                let bytes = ask(&mut client, &request, || format!("`{path}`"))?;
+                let bytes = ask(&mut client, &request, || format!("`{path}`"))?.bytes;
                 if bytes.is_empty() {
                     break;
                 }

@@ -42,6 +42,14 @@ pub struct Read {
     pub length: u64,
 }
 
+/// The answer to a [`Read`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents {
+    /// Bytes of the file; none at its end.
+    #[serde(with = "uapi::wire::bytes")]
+    pub bytes: Vec<u8>,
+}
+
 /// `statfs(2)` of the mount that a path lies on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statfs {
@@ -112,11 +120,11 @@ impl Request for List {
 impl Request for Read {
     const NAME: &'static str = "read";
     const PRIVILEGE: Privilege = Privilege::Reader;
-    type Reply = Vec<u8>;
+    type Reply = Contents;
 
-    fn serve(self, host: &Host) -> Result<Vec<u8>, Errno> {
+    fn serve(self, host: &Host) -> Result<Contents, Errno> {
         let length = usize::try_from(self.length.min(MAX_READ)).map_err(|_| Errno::EINVAL)?;
-        host.services().mounts.read(&self.path, self.offset, length)
+        Ok(Contents { bytes: host.services().mounts.read(&self.path, self.offset, length)? })
     }
 }
 

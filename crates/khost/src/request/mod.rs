@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uapi::{Client, ClientError, Errno, wire};
 
-pub use files::{FileInfo, List, ListPage, MAX_READ, Read, Stat, Statfs};
+pub use files::{Contents, FileInfo, List, ListPage, MAX_READ, Read, Stat, Statfs};
 pub use interrupts::{InterruptInfo, Interrupts, RaiseInterrupt};
 pub use kerneld::{Blank, Helper, Release, ReleaseHow, RequestModule, Switch, System};
 pub use log::{LogLine, ReadLog, SetConsoleLevel};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use hashbrown::HashMap;
 
-use super::{Notice, Request};
+use super::{Mode, Notice, Request};
 use crate::config::DepmodConfig;
 use crate::config::depmod::Search;
 use crate::error::IoAction;
@@ -43,7 +43,7 @@ impl Stamp {
 pub(super) fn find(request: &Request, config: &DepmodConfig, notices: &mut Vec<Notice>) -> Result<Vec<Found>> {
     let tree = request.tree();
     let mut all = Vec::new();
-    let mut walk = Walk { config, notices, found: &mut all, above: Vec::new() };
+    let mut walk = Walk { config, notices, found: &mut all, mode: request.mode, above: Vec::new() };
     if request.files.is_empty() {
         walk.directory(&tree, "")?;
         for external in config.externals.iter().filter(|e| release_matches(&e.release, &request.release)) {
@@ -70,6 +70,8 @@ struct Walk<'a> {
     config: &'a DepmodConfig,
     notices: &'a mut Vec<Notice>,
     found: &'a mut Vec<Found>,
+    /// Only an incremental run looks at sizes and times.
+    mode: Mode,
     /// Device and inode of the directories that lead here: a link back to one of them is not followed.
     above: Vec<(u64, u64)>,
 }
@@ -93,8 +95,11 @@ impl Walk<'_> {
             if kind.is_dir() {
                 self.directory(&path, &listed)?;
             } else if kind.is_file() && name::is_module_file(text) {
-                let metadata = entry.metadata().map_err(io)?;
-                self.push(path, listed, &metadata);
+                let stamp = match self.mode {
+                    Mode::Full => Stamp::default(),
+                    Mode::Incremental => Stamp::of(&entry.metadata().map_err(io)?),
+                };
+                self.push(path, listed, stamp);
             } else if kind.is_symlink() {
                 self.link(path, text, listed)?;
             }
@@ -106,7 +111,7 @@ impl Walk<'_> {
     fn link(&mut self, path: PathBuf, text: &str, listed: String) -> Result<()> {
         match fs::metadata(&path) {
             Ok(target) if target.is_dir() => self.directory(&path, &listed)?,
-            Ok(target) if name::is_module_file(text) => self.push(path, listed, &target),
+            Ok(target) if name::is_module_file(text) => self.push(path, listed, Stamp::of(&target)),
             Err(_) if name::is_module_file(text) => self.notices.push(Notice::DanglingLink { path }),
             _ => {}
         }
@@ -117,12 +122,12 @@ impl Walk<'_> {
     fn single(&mut self, file: &Path, tree: &Path) -> Result<()> {
         let metadata = fs::metadata(file).map_err(|e| Error::io(IoAction::Open, file, e))?;
         let listed = file.strip_prefix(tree).unwrap_or(file).to_string_lossy().into_owned();
-        self.push(file.to_path_buf(), listed, &metadata);
+        self.push(file.to_path_buf(), listed, Stamp::of(&metadata));
         Ok(())
     }
 
-    fn push(&mut self, path: PathBuf, listed: String, metadata: &fs::Metadata) {
-        self.found.push(Found { name: name::from_path(&listed), listed, path, stamp: Stamp::of(metadata) });
+    fn push(&mut self, path: PathBuf, listed: String, stamp: Stamp) {
+        self.found.push(Found { name: name::from_path(&listed), listed, path, stamp });
     }
 }
 

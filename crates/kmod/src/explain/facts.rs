@@ -62,6 +62,7 @@ pub fn of_kernel(reference: Option<&Tree>) -> KernelFacts {
         lockdown: text("/sys/kernel/security/lockdown").as_deref().and_then(active_lockdown).map(str::to_owned),
         modules_disabled: text("/proc/sys/kernel/modules_disabled").map(|t| t == "1"),
         blacklist: blacklist.flat_map(|l| l.split(',')).map(name::from_word).collect(),
+        modular: linux::is_modular(),
         tree: Some(Path::new("/lib/modules").join(&release).is_dir()),
         privileged: Some(rustix::process::geteuid().is_root()),
         release,

@@ -65,6 +65,8 @@ pub struct KernelFacts {
     pub modules_disabled: Option<bool>,
     /// The modules of `module_blacklist=` on the kernel command line.
     pub blacklist: Vec<String>,
+    /// Whether it has modules at all (`CONFIG_MODULES`).
+    pub modular: Option<bool>,
     /// Whether the tree of the running release is there.
     pub tree: Option<bool>,
     /// Whether the caller may load modules at all.
@@ -116,6 +118,7 @@ pub fn explain(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts
         libc::EKEYREJECTED | libc::EBADMSG | libc::ENOKEY => reasons.push(signature(refusal, module, kernel)),
         libc::EEXIST => reasons.push(Reason::AlreadyLoaded),
         libc::ETXTBSY => reasons.push(Reason::OpenForWriting),
+        libc::ENOSYS if kernel.modular == Some(false) => return vec![Reason::NoModules { release: kernel.release.clone() }],
         errno => reasons.push(Reason::InitFailed { errno }),
     }
     if kernel.tree == Some(false) {

@@ -13,6 +13,11 @@ use crate::file::{Class, Machine, Order};
 pub enum Reason {
     /// The caller may not load modules.
     NotPrivileged,
+    /// The kernel was built without modules (`CONFIG_MODULES`).
+    NoModules {
+        /// Its release.
+        release: String,
+    },
     /// `kernel.modules_disabled` is 1.
     ModulesDisabled,
     /// The kernel command line names the module in `module_blacklist=`.
@@ -211,6 +216,9 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotPrivileged => f.write_str("only root may load modules (CAP_SYS_MODULE)"),
+            Self::NoModules { release } => {
+                write!(f, "the running kernel {release} was built without loadable modules; `--kernel SOCKET` names a hosted one")
+            }
             Self::ModulesDisabled => {
                 f.write_str("loading and unloading are switched off until the next boot: kernel.modules_disabled is 1")
             }

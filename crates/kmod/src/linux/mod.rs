@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-pub(crate) use sys::{SignalsHeld, map};
+pub(crate) use sys::{SignalsHeld, keep_freed_memory, map};
 
 use crate::error::IoAction;
 use crate::kernel::{Force, Insert, Kernel, Loaded};
@@ -27,6 +27,13 @@ pub fn release() -> String {
 #[must_use]
 pub fn command_line() -> Option<String> {
     fs::read("/proc/cmdline").ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Whether the kernel has modules at all; `None` where `/proc` is not mounted.
+#[must_use]
+pub fn is_modular() -> Option<bool> {
+    let mounted = Path::new("/proc/self").exists();
+    mounted.then(|| Path::new(MODULES).exists())
 }
 
 /// The kernel that this process runs on.

@@ -28,7 +28,7 @@ pub struct RemoveRequest {
 /// The module goes after what its softdeps put behind it, and before modules that nothing else uses then.
 ///
 /// # Errors
-/// [`Error::InUse`]; with `first_time` [`Error::NotLoaded`] and [`Error::Builtin`]; those of damaged indexes.
+/// [`Error::InUse`], [`Error::Builtin`]; with `first_time` [`Error::NotLoaded`]; those of damaged indexes.
 pub fn remove(tree: &Tree, config: &Config, loaded: &[Loaded], target: &Match, request: &RemoveRequest) -> Result<Plan> {
     let users = loaded.iter().map(|m| (name::from_word(&m.name), m.refcnt.unwrap_or_default())).collect();
     let mut planner = Planner { tree, config, loaded, request, plan: Plan::default(), users };
@@ -72,12 +72,13 @@ impl Planner<'_> {
         self.softdeps(module, &softdeps, Side::Pre)
     }
 
+    /// A module that is not there need not be removed, unless the caller insists; one that is built in cannot be.
     fn absent(&self, module: &str, required: bool) -> Result<()> {
-        if !self.request.first_time || !required {
-            return Ok(());
-        }
         let module = module.to_owned();
-        Err(if self.tree.is_builtin(&module)? { Error::Builtin { module } } else { Error::NotLoaded { module } })
+        if required && self.tree.is_builtin(&module)? {
+            return Err(Error::Builtin { module });
+        }
+        if required && self.request.first_time { Err(Error::NotLoaded { module }) } else { Ok(()) }
     }
 
     /// The step itself, and the dependencies that nothing uses after it.

@@ -17,7 +17,8 @@ const TYPES: [&str; 8] = ["void", "char", "short", "int", "long", "float", "doub
 const TAGGED: [&str; 3] = ["struct", "union", "enum"];
 
 /// The CRC-32 of a declaration: over every token followed by one blank, without storage classes, attributes and the
-/// names of parameters. `extern int foo;` and `int foo` have the same one.
+/// names of parameters. `extern int foo;` and `int foo` have the same one. Types count by their names: what a `struct`
+/// holds counts only if the text says it.
 #[must_use]
 pub fn prototype_crc(prototype: &str) -> u32 {
     let mut hasher = Hasher::new();
@@ -85,7 +86,9 @@ fn essential<'a>(tokens: &[&'a str]) -> Vec<&'a str> {
     let mut named = false;
     while let Some(token) = tokens.next() {
         match token {
-            ";" => continue,
+            // The end of the declaration; within braces, that of a member.
+            ";" if tokens.peek().is_none() => continue,
+            ";" => scope.typed = false,
             "__attribute__" | "__attribute" => {
                 skip_parentheses(&mut tokens);
                 continue;
@@ -104,6 +107,14 @@ fn essential<'a>(tokens: &[&'a str]) -> Vec<&'a str> {
                 named = true;
                 kept.push(token);
                 continue;
+            }
+            "{" => {
+                outer.push(scope);
+                scope = Scope { parameters: false, typed: false, tag: false };
+            }
+            "}" => {
+                scope = outer.pop().unwrap_or(scope);
+                scope.typed = true;
             }
             "," => scope = Scope { typed: false, tag: false, ..scope },
             _ if token.starts_with(is_word) => {
@@ -173,6 +184,12 @@ mod tests {
             ("extern int foo;", 0xa4b0_40f0),
             ("static inline int foo __attribute__((unused));", 0xa4b0_40f0),
             ("int arr[10][20]", 0x73d3_cb71),
+            // With their types expanded already.
+            ("int f(struct s { int a; } *);", 0xc816_ed79),
+            ("int f(struct s { struct s *next; int a; } *one, struct s *two);", 0xe25f_cc25),
+            ("typedef unsigned long ul g(const char *, ul, ...);", 0x1484_ba29),
+            ("int h(struct u { UNKNOWN } *)", 0x8e73_cc6b),
+            ("enum e { A, B = 3, C } k", 0xea76_66ea),
         ] {
             assert_eq!(prototype_crc(prototype), crc, "{prototype}");
         }

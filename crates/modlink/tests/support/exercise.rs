@@ -2,7 +2,7 @@
 
 use modlink::{
     Addr, LayoutOptions, Object, UseCount,
-    module::{self, KernelSymbol},
+    module::{self, Force, KernelSymbol},
 };
 
 /// Everything that is done with an object that somebody hands in. Answers whether it was linked.
@@ -14,9 +14,16 @@ pub(crate) fn exercise(bytes: &[u8]) -> bool {
         KernelSymbol { name: "#", value: 0 },
         KernelSymbol { name: "host_call", value: 0x50_0000 },
         KernelSymbol { name: "host_variable", value: 0x50_0040 },
+        KernelSymbol { name: "host_variadic", value: 0x50_0080 },
+        KernelSymbol { name: "host_array", value: 0x50_00c0 },
     ];
-    let prepared =
-        module::Options { release: "1.0", parameters: &["exported=1,2", "exported_name=text"], layout: options, ..Default::default() };
+    let prepared = module::Options {
+        release: "1.0",
+        force: Force::Yes,
+        parameters: &["exported=1", "exported_name=text"],
+        layout: options,
+        ..Default::default()
+    };
     if let Ok(prepared) = module::prepare(&object, &prepared, &kernel[..]) {
         let mut out = vec![0; usize::try_from(prepared.layout().size()).expect("size")];
         let _ = prepared.link(Addr(0x40_0000), &mut out).map(|linked| linked.exports.len());

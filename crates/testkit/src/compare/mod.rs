@@ -10,6 +10,8 @@ mod tree;
 
 use std::path::Path;
 
+use crate::debian;
+
 pub use listed::Listed;
 pub use report::Report;
 pub use tree::{Packing, Tree};
@@ -51,4 +53,31 @@ pub fn compare(tree: &Tree, modutils: &Path, extent: Extent) -> Report {
     programs::aliases(&pair, &extent.pick(pair.alias_words()), &mut report);
     programs::infos(&pair, &modules, &mut report);
     report
+}
+
+/// The meta-packages behind which the kernels stand that [`everything`] looks at, and how their modules are packed anew.
+const TREES: [(&str, &[Packing]); 4] = [
+    ("linux-image-cloud-amd64", &[Packing::AsPackaged, Packing::Xz, Packing::Zst]),
+    ("linux-image-amd64", &[Packing::AsPackaged, Packing::Zst]),
+    ("linux-image-6.12-cloud-amd64", &[Packing::AsPackaged]),
+    ("linux-image-6.12-amd64", &[Packing::AsPackaged]),
+];
+
+/// Compares everything on every tree: what `cargo xtask compare` prints. `modutils` should be a release build. Debian's kmod is built
+/// without gzip, so that packing has nothing to be compared with.
+///
+/// # Errors
+/// Where a tree cannot be fetched or packed.
+pub fn everything(modutils: &Path) -> Result<Vec<Report>, Box<dyn std::error::Error>> {
+    let mut reports = Vec::new();
+    for (meta, packings) in TREES {
+        let tree = Tree::of_package(&debian::behind(meta, "linux-image-")?)?;
+        for &packing in packings {
+            let packed = tree.packed(packing)?;
+            // Packing changes how files are read, not what is in them: a sample of the packed ones will do.
+            let extent = if packing == Packing::AsPackaged { Extent::All } else { Extent::Every(7) };
+            reports.push(compare(&packed, modutils, extent));
+        }
+    }
+    Ok(reports)
 }

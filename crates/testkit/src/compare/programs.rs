@@ -149,8 +149,9 @@ pub(super) fn plans(pair: &Pair, modules: &[String], report: &mut Report) {
     }
 }
 
+/// Modules about which more than one line stands, be it the module's own or one of the system's configuration.
 fn modules_with_several_softdeps(pair: &Pair) -> HashSet<String> {
-    let text = fs::read_to_string(pair.index(Whose::Theirs, "modules.softdep")).unwrap_or_default();
+    let text = pair.modprobe(Whose::Theirs, &pair.theirs, &["-c"]);
     let names = text.lines().filter_map(|l| l.strip_prefix("softdep ")?.split(' ').next());
     let mut seen = HashSet::new();
     names.filter(|n| !seen.insert(n.to_owned())).map(str::to_owned).collect()

@@ -60,7 +60,9 @@ impl Tree {
         let directory = debian::cache().join(format!("packed-{ending}")).join(&self.release);
         if !directory.is_dir() {
             let unfinished = directory.with_extension("unfinished");
-            pack(&self.directory, &unfinished, &|from, to| filter(program, options, from, &to.with_added_extension(ending)))?;
+            pack(&self.directory, &unfinished, &|from, to| {
+                filter(program, options, from, &PathBuf::from(format!("{}.{ending}", to.display())))
+            })?;
             fs::rename(&unfinished, &directory)?;
         }
         Ok(Self { name: format!("{} ({ending})", self.release), directory, release: self.release.clone() })

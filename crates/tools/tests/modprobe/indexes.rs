@@ -176,3 +176,24 @@ fn of_two_files_the_search_order_decides() {
     let text = dep(&world, "-C d.conf -w");
     assert!(text.contains("another/lower.o:") && text.contains("fs/third.o:"), "{text}");
 }
+
+#[test]
+fn a_link_that_leads_nowhere_is_one_warning() {
+    let world = stacked();
+    std::os::unix::fs::symlink("gone.ko", tree(&world).join("fs/weak.ko")).unwrap();
+    let warned = world.run(&format!("depmod -b . {RELEASE}")).warns();
+    let lines: Vec<&str> = warned.lines().filter(|l| l.contains("weak.ko")).collect();
+    assert_eq!(lines, ["depmod: WARNING: ./lib/modules/2.0.40-test/fs/weak.ko is a link that leads nowhere, ignored"]);
+}
+
+#[test]
+fn an_alias_beyond_ascii_stays_in_the_text() {
+    let world = stacked();
+    let object = world.compile("umlaut", "MODINFO(\"alias=f\u{fc}r-alle\");\nMODINFO(\"alias=for-all\");\n");
+    fs::rename(object, tree(&world).join("fs/umlaut.o")).unwrap();
+    let warned = world.run(&format!("depmod -b . {RELEASE}")).warns();
+    assert!(warned.contains("cannot be stored in a .bin index"), "{warned}");
+    let text = fs::read_to_string(tree(&world).join("modules.alias")).unwrap();
+    assert!(text.contains("alias f\u{fc}r-alle umlaut\n") && text.contains("alias for-all umlaut\n"), "{text}");
+    assert_eq!(world.run("modprobe -R for-all").ok(), "umlaut\n");
+}
