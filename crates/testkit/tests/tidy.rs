@@ -198,19 +198,50 @@ fn nothing_is_left_for_later_in_the_code() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-#[test]
-fn every_row_of_the_book_has_a_test_and_a_line_in_the_docs() {
-    let mut tests = String::new();
+/// The tests of the book's rows: `row_NN_what` as row and what.
+fn tests_of_rows() -> Vec<(String, String)> {
+    let mut found = Vec::new();
     for entry in std::fs::read_dir(root().join("crates/testkit/tests")).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("rows_")) {
-            tests.push_str(&std::fs::read_to_string(path).expect("a readable file"));
+            let text = std::fs::read_to_string(path).expect("a readable file");
+            let names = text.lines().filter_map(|line| line.strip_prefix("fn row_")?.split('(').next()?.split_once('_'));
+            found.extend(names.map(|(row, what)| (row.to_owned(), what.to_owned())));
         }
     }
+    found
+}
+
+#[test]
+fn every_row_of_the_book_has_tests_and_the_docs_list_each() {
     let docs = std::fs::read_to_string(root().join("docs/classic.md")).expect("a readable file");
-    let untested: Vec<_> = (1..=43).filter(|row| !tests.contains(&format!("fn row_{row:02}_"))).collect();
-    let unlisted: Vec<_> = (1..=43).filter(|row| !docs.contains(&format!("| {row:02} |"))).collect();
-    assert!(untested.is_empty() && unlisted.is_empty(), "untested: {untested:?}, unlisted: {unlisted:?}");
+    let mut listed = BTreeSet::new();
+    for line in docs.lines() {
+        let cells: Vec<&str> = line.split(" |").collect();
+        let Some(row) = line.strip_prefix("| ").and_then(|rest| rest.get(..2)).filter(|row| row.parse::<u8>().is_ok()) else { continue };
+        let tests = cells.get(cells.len().saturating_sub(2)).copied().unwrap_or_default();
+        listed.extend(tests.split('`').skip(1).step_by(2).map(|what| (row.to_owned(), what.to_owned())));
+    }
+    let tests: BTreeSet<_> = tests_of_rows().into_iter().collect();
+    assert_eq!(tests, listed, "the tests, and those that docs/classic.md lists");
+    let rows: BTreeSet<_> = tests.iter().map(|(row, _)| row.clone()).collect();
+    assert_eq!(rows, (1..=43).map(|row| format!("{row:02}")).collect());
+}
+
+#[test]
+fn links_between_the_documents_lead_somewhere() {
+    let mut wrong = Vec::new();
+    let documents = |folder: &str| {
+        let entries = std::fs::read_dir(root().join(folder)).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+    };
+    for document in documents("").chain(documents("docs")) {
+        let text = std::fs::read_to_string(&document).expect("a readable file");
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        let missing = targets.filter(|target| !target.contains("://") && !document.with_file_name("").join(target).exists());
+        wrong.extend(missing.map(|target| format!("{}: {target}", relative(&document))));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
@@ -221,7 +252,13 @@ fn no_file_names_a_registry_or_a_path_of_one_machine() {
     let mut wrong = Vec::new();
     for name in String::from_utf8_lossy(&listed.stdout).split('\0').filter(|name| !name.is_empty() && !name.ends_with("Cargo.lock")) {
         let text = std::fs::read(root().join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-        wrong.extend(marks.iter().filter(|mark| text.contains(mark.as_str())).map(|mark| format!("{name}: {mark}")));
+        wrong.extend(marks.iter().filter(|mark| begins_in(&text, mark)).map(|mark| format!("{name}: {mark}")));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Whether a text has a mark; one that is an absolute path has to begin where it stands.
+fn begins_in(text: &str, mark: &str) -> bool {
+    let inside = |before: char| before.is_alphanumeric() || "._-".contains(before);
+    text.match_indices(mark).any(|(at, _)| !mark.starts_with('/') || !text[..at].ends_with(inside))
 }
