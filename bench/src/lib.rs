@@ -13,4 +13,5 @@ mod mapping;
 pub mod measure;
 pub mod report;
 pub mod symbols;
+pub mod tools;
 pub mod work;

@@ -7,6 +7,7 @@ use bench::error::{Error, Result};
 use bench::link;
 use bench::report::Report;
 use bench::symbols;
+use bench::tools;
 use clap::{Parser, Subcommand};
 
 /// Benchmarks of the module system beside their rivals, measured in the same run.
@@ -43,6 +44,38 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Making the indexes of Debian's module tree, beside kmod and busybox.
+    Depmod {
+        #[command(flatten)]
+        options: tools::Options,
+        /// Print one JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Planning the deepest module, an alias, the configuration, beside kmod.
+    Modprobe {
+        #[command(flatten)]
+        options: tools::Options,
+        /// Print one JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One module and all of them, beside kmod.
+    Modinfo {
+        #[command(flatten)]
+        options: tools::Options,
+        /// Print one JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Listing modules, and starting at all.
+    Lsmod {
+        #[command(flatten)]
+        options: tools::Options,
+        /// Print one JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// Get LLVM's `llvm-jitlink` from Debian into target/bench, installing nothing; `link` does so by itself.
     Fetch,
     /// One measurement, in a process of its own.
@@ -74,6 +107,10 @@ fn act(bench: &Bench) -> Result<String> {
     match bench {
         Bench::Link { options, json } => tell(&link::run(options)?, *json),
         Bench::Demand { options, json } => tell(&demand::run(options)?, *json),
+        Bench::Depmod { options, json } => tell(&tools::depmod(options)?, *json),
+        Bench::Modprobe { options, json } => tell(&tools::modprobe(options)?, *json),
+        Bench::Modinfo { options, json } => tell(&tools::modinfo(options)?, *json),
+        Bench::Lsmod { options, json } => tell(&tools::lsmod(options)?, *json),
         Bench::Fetch => link::fetch().map(|()| String::new()),
         Bench::Symbols { options, json } => tell(&symbols::run(options)?, *json),
         Bench::Child(Child::Link(task)) => to_json(&link::child(task)?),

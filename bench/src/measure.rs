@@ -72,11 +72,17 @@ pub fn children_time() -> Result<Duration> {
     // SAFETY: `usage` is a valid, writable rusage.
     let status = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) };
     check("getrusage", status)?;
+    Ok(cpu_time(&usage))
+}
+
+/// User and system time together.
+#[must_use]
+pub fn cpu_time(usage: &libc::rusage) -> Duration {
     let time = |part: libc::timeval| {
         let microseconds = part.tv_sec.saturating_mul(1_000_000).saturating_add(part.tv_usec);
         Duration::from_micros(u64::try_from(microseconds).unwrap_or_default())
     };
-    Ok(time(usage.ru_utime) + time(usage.ru_stime))
+    time(usage.ru_utime) + time(usage.ru_stime)
 }
 
 /// Keeps this thread on the CPU where it runs now (sched_setaffinity(2)).

@@ -1,4 +1,6 @@
 //! `cargo xtask bench NAME`: the benchmarks are a crate of their own, so that the rivals never slow the tests.
+//!
+//! busybox, the rival for gzip, is unpacked beside the kernels and not installed.
 
 use crate::packages;
 use crate::step::{self, Error};
@@ -10,6 +12,10 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("mold", "mold", "is the fastest linker in the archive"),
     ("mkfs.vfat", "dosfstools", "makes the FAT image to mount"),
     ("mcopy", "mtools", "fills it"),
+    ("kmod", "kmod", "is the rival of the tools"),
+    ("xz", "xz-utils", "packs modules"),
+    ("zstd", "zstd", "packs modules"),
+    ("gzip", "gzip", "packs modules"),
 ];
 
 /// Runs one benchmark.

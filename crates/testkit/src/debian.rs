@@ -50,7 +50,7 @@ pub fn bundle(name: &str, packages: &[&str]) -> Result<PathBuf, FetchError> {
         return Ok(tree);
     }
     let folder = tempfile::tempdir_in(cache()).map_err(|error| failed(error.to_string()))?;
-    run(Command::new("apt-get").args(["-q", "download"]).args(packages).current_dir(folder.path())).map_err(failed)?;
+    with_lists(|| run(Command::new("apt-get").args(["-q", "download"]).args(packages).current_dir(folder.path()))).map_err(failed)?;
     let unpacked = folder.path().join("tree");
     for archive in with_extension(folder.path(), "deb") {
         run(Command::new("dpkg").arg("-x").arg(archive).arg(&unpacked)).map_err(failed)?;
@@ -65,10 +65,16 @@ pub fn bundle(name: &str, packages: &[&str]) -> Result<PathBuf, FetchError> {
 /// [`FetchError`] where the package lists do not know it.
 pub fn behind(meta: &str, prefix: &str) -> Result<String, FetchError> {
     let failed = |reason: String| FetchError { package: meta.to_owned(), reason };
-    let text = run(Command::new("apt-cache").args(["depends", "--important", meta])).map_err(failed)?;
+    let text = with_lists(|| run(Command::new("apt-cache").args(["depends", "--important", meta]))).map_err(failed)?;
     let depends = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
     let found = depends.into_iter().find(|package| package.starts_with(prefix));
     found.map(str::to_owned).ok_or_else(|| failed(format!("`{meta}` depends on no `{prefix}…`: {text}")))
+}
+
+/// Does something that needs the package lists; where it fails, fetches them (which only root may) and tries once more, since a new
+/// machine has none, or old ones.
+fn with_lists(action: impl Fn() -> Result<String, String>) -> Result<String, String> {
+    action().or_else(|why| run(Command::new("apt-get").args(["-q", "update"])).map_err(|_| why).and_then(|_| action()))
 }
 
 fn with_extension(folder: &Path, extension: &str) -> Vec<PathBuf> {
