@@ -33,8 +33,8 @@ pub enum Step {
     Stack,
     /// The handlers of fault signals are set.
     Handler,
-    /// The socket is bound.
-    Bind,
+    /// The pair of sockets that ends the server is made (`socketpair(2)`).
+    Wake,
     /// The channel of a daemon is made (`socketpair(2)`).
     Channel,
     /// A thread is started.
@@ -57,7 +57,7 @@ impl std::fmt::Display for Step {
             Self::Map => "map the module",
             Self::Stack => "make a stack for module code",
             Self::Handler => "set the handlers of fault signals",
-            Self::Bind => "bind the socket",
+            Self::Wake => "make the sockets of the server",
             Self::Channel => "make a channel for kerneld",
             Self::Thread => "start a thread",
             Self::PerfMap => "write the perf map",
@@ -289,6 +289,13 @@ pub enum Error {
         /// The socket.
         path: PathBuf,
     },
+    /// The socket cannot be made.
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// The operating system said no.
     System {
         /// What was tried.
@@ -323,7 +330,7 @@ impl Error {
             Self::NoRequest { .. } | Self::OopsUnsupported => Errno::ENOSYS,
             Self::Link { .. } => Errno::ENOEXEC,
             Self::SocketInUse { .. } => Errno::EBUSY,
-            Self::System { error, .. } => match error.kind() {
+            Self::Socket { error, .. } | Self::System { error, .. } => match error.kind() {
                 io::ErrorKind::PermissionDenied => Errno::EACCES,
                 io::ErrorKind::NotFound => Errno::ENOENT,
                 _ => error.raw_os_error().and_then(Errno::from_number).unwrap_or(Errno::ENOMEM),
@@ -384,6 +391,7 @@ impl std::fmt::Display for Error {
             Self::Export { name, error } => write!(f, "export `{}`: {error}", name.escape_debug()),
             Self::OopsUnsupported => f.write_str("fault reports are only made on x86-64"),
             Self::SocketInUse { path } => write!(f, "a kernel serves `{}` already", path.display()),
+            Self::Socket { path, error } => write!(f, "cannot serve at `{}`: {error}", path.display()),
             Self::System { step, error } => write!(f, "cannot {step}: {error}"),
         }
     }
@@ -392,7 +400,7 @@ impl std::fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::System { error, .. } => Some(error),
+            Self::Socket { error, .. } | Self::System { error, .. } => Some(error),
             Self::ModuleName { error, .. } | Self::Export { error, .. } => Some(error),
             _ => None,
         }

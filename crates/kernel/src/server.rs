@@ -46,12 +46,12 @@ impl Kernel {
     /// Serves the kernel's system calls at a socket that anyone may connect to. The file that a dead kernel left is replaced.
     ///
     /// # Errors
-    /// [`Error::SocketInUse`] where a kernel answers there; [`Error::System`].
+    /// [`Error::SocketInUse`] where a kernel answers there; [`Error::Socket`]; [`Error::System`].
     pub fn serve(&self, path: impl AsRef<Path>) -> Result<Server, Error> {
         let path = path.as_ref();
         let (listener, identity) = bind(path)?;
         let failed = |step| move |error| Error::System { step, error };
-        let (wake, woken) = UnixStream::pair().map_err(failed(Step::Bind))?;
+        let (wake, woken) = UnixStream::pair().map_err(failed(Step::Wake))?;
         let connections = Arc::new(Connections::default());
         let (kernel, registry) = (self.clone(), Arc::clone(&connections));
         let thread = std::thread::Builder::new().name("kernel-accept".to_owned());
@@ -93,7 +93,7 @@ impl Drop for Server {
 /// Binds the socket, unless a kernel answers there. The directory is locked meanwhile, so that of two kernels that start at once
 /// one wins.
 fn bind(path: &Path) -> Result<(UnixListener, (u64, u64)), Error> {
-    let failed = |error| Error::System { step: Step::Bind, error };
+    let failed = |error| Error::Socket { path: path.to_owned(), error };
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = std::fs::File::open(parent).map_err(failed)?;
     // Not every file system has locks; the test below still tells a living kernel from a dead one.

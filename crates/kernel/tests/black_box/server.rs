@@ -213,7 +213,10 @@ fn a_live_kernel_keeps_its_socket_and_a_dead_ones_is_replaced() {
     assert!(path.exists(), "another kernel's file is not removed");
     drop(other);
     std::fs::write(&path, "a file").unwrap();
-    assert!(matches!(world.kernel.serve(&path), Err(Error::System { .. })), "a file that is no socket is not removed");
+    assert!(matches!(world.kernel.serve(&path), Err(Error::Socket { .. })), "a file that is no socket is not removed");
+    let nowhere = path.with_file_name("none/kernel");
+    let error = world.kernel.serve(&nowhere).unwrap_err().to_string();
+    assert!(error.contains(nowhere.to_str().unwrap()), "the error names the socket: {error}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "a file");
 }
 
