@@ -25,7 +25,7 @@ pub use subset::subset;
 use crate::debian::{self, FetchError};
 
 /// How long a guest may run.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// The guest's `/init`: mounts, runs the script, says its status, ends the machine.
 const INIT: &str = "#!/bin/busybox sh
