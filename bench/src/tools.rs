@@ -10,6 +10,7 @@ mod process;
 mod programs;
 mod race;
 mod trees;
+mod work;
 
 pub use depmod::run as depmod;
 pub use lsmod::run as lsmod;

@@ -23,13 +23,8 @@ const INCREMENTAL_MS: f64 = 50.0;
 /// # Errors
 /// A tree that cannot be made, a program that fails.
 pub fn run(options: &Options) -> Result<Report> {
-    let mut bench = Bench {
-        package: Package::fetched()?,
-        tools: Tools::built(),
-        options,
-        report: Report::new("depmod"),
-        series: Vec::new(),
-    };
+    let mut bench =
+        Bench { package: Package::fetched()?, tools: Tools::built(), options, report: Report::new("depmod"), series: Vec::new() };
     bench.plain()?;
     bench.incremental()?;
     bench.packed(ZST, 1, ZST_WALL)?;

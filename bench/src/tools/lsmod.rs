@@ -25,12 +25,11 @@ pub fn run(options: &Options) -> Result<Report> {
     let rounds = options.rounds.unwrap_or(301);
     let mut report = Report::new("lsmod");
     let empty = programs::empty()?;
-    let version = |name, program| Racer::new(name, move || programs::applet(program, "lsmod", &["--version"]));
     let racers = [
         Racer::new("empty static C program", || Command::new(&empty)),
-        version("ours, static", &tools.small),
-        version("ours", &tools.ours),
-        Racer::new("kmod", || programs::applet(&tools.kmod, "kmod", &["--version"])),
+        Racer::applet("ours, static", &tools.small, "lsmod", &["--version"]),
+        Racer::applet("ours", &tools.ours, "lsmod", &["--version"]),
+        Racer::applet("kmod", &tools.kmod, "kmod", &["--version"]),
     ];
     let starts = race(rounds, racers)?;
     for subject in &starts {
@@ -43,13 +42,8 @@ pub fn run(options: &Options) -> Result<Report> {
 
     let world = hosted()?;
     let socket = world.socket();
-    let hosted = |name, program| {
-        Racer::new(name, || {
-            let mut command = programs::applet(program, "lsmod", &[]);
-            command.env("MODUTILS_KERNEL", &socket);
-            command
-        })
-    };
+    let arguments = ["--kernel", super::trees::text(&socket)];
+    let hosted = |name, program| Racer::applet(name, program, "lsmod", &arguments);
     let lists = race(rounds, [hosted("ours, static", &tools.small), hosted("ours", &tools.ours)])?;
     for subject in &lists {
         report.tell(format!("lsmod of a hosted kernel: {}, wall", subject.name), subject.wall(), "ms");
@@ -77,11 +71,12 @@ fn hosted() -> Result<World> {
 /// Beside kmod, where this machine's kernel has a list.
 fn linux(tools: &Tools, rounds: usize, report: &mut Report) -> Result<()> {
     if !Path::new(LINUX_LIST).exists() {
-        report.note(format!("no `{LINUX_LIST}` on this machine, so no lsmod of Linux beside kmod's: neither program can read another file"));
+        report
+            .note(format!("no `{LINUX_LIST}` on this machine, so no lsmod of Linux beside kmod's: neither program can read another file"));
         return Ok(());
     }
-    let racer = |name, program| Racer::new(name, move || programs::applet(program, "lsmod", &[]));
-    let [kmod, ours] = race(rounds, [racer("kmod", &tools.kmod), racer("ours", &tools.ours)])?;
+    let racers = [Racer::applet("kmod", &tools.kmod, "lsmod", &[]), Racer::applet("ours", &tools.ours, "lsmod", &[])];
+    let [kmod, ours] = race(rounds, racers)?;
     report.tell("lsmod of Linux: kmod, wall", kmod.wall(), "ms");
     report.tell("lsmod of Linux: ours, wall", ours.wall(), "ms");
     report.tell("lsmod of Linux: ours / kmod, wall", ours.wall() / kmod.wall(), "x");

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::programs::{self, Tools};
-use super::race::{Racer, race};
 use super::trees::{self, Package};
+use super::work::Work;
 use super::{Options, note_circumstances};
 use crate::error::Result;
 use crate::report::{Goal, Plot, Report, Series};
@@ -29,29 +29,17 @@ pub fn run(options: &Options) -> Result<Report> {
     let paths: Vec<_> = package.modules.iter().map(|module| package.path(module)).collect();
     let all: Vec<&str> = paths.iter().map(|path| trees::text(path)).collect();
     let by_name = ["-b", trees::text(&root), "-k", &package.release, "e1000e"];
-    let works: [(String, Vec<&str>, usize, Option<Goal>); 3] = [
-        ("one module by name".to_owned(), by_name.to_vec(), 101, Some(Goal::AtMost(ONE))),
-        ("one module by path".to_owned(), vec![trees::text(&one)], 101, None),
-        (format!("all {} modules in one call", all.len()), all, 11, Some(Goal::AtMost(ALL))),
-    ];
     let mut report = Report::new("modinfo");
     let mut series: Vec<Series> = Vec::new();
-    for (work, arguments, rounds, goal) in works {
-        let racer = |name, program| Racer::new(name, move || programs::applet(program, "modinfo", &arguments));
-        let racers = [racer("kmod", &tools.kmod), racer("ours", &tools.ours), racer("ours, static", &tools.small)];
-        let times = race(options.rounds.unwrap_or(rounds), racers)?;
-        for subject in &times {
-            report.tell(format!("{work}: {}, wall", subject.name), subject.wall(), "ms");
-            report.tell(format!("{work}: {}, user+sys", subject.name), subject.cpu(), "ms");
-            series.push(subject.series(&work));
-        }
-        let [kmod, ours, small] = &times;
-        let (name, ratio) = (format!("{work}: ours / kmod, wall"), ours.wall() / kmod.wall());
-        match goal {
-            Some(goal) => report.judge(name, ratio, "x", goal),
-            None => report.tell(name, ratio, "x"),
-        }
-        report.tell(format!("{work}: ours, static / kmod, wall"), small.wall() / kmod.wall(), "x");
+    let many = format!("all {} modules in one call", all.len());
+    let works = [
+        ("one module by name".to_owned(), by_name.to_vec(), 101, Some(Goal::AtMost(ONE))),
+        ("one module by path".to_owned(), vec![trees::text(&one)], 101, None),
+        (many, all, 11, Some(Goal::AtMost(ALL))),
+    ];
+    for (name, arguments, rounds, goal) in works {
+        let work = Work { name, applet: "modinfo", arguments, rounds, goal };
+        series.extend(work.measure(&tools, options, &mut report)?);
     }
     note_circumstances(&mut report, &tools.kmod);
     let (across, up) = ("round".to_owned(), "milliseconds, wall".to_owned());

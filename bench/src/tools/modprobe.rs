@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::programs::{self, Tools};
-use super::race::{Racer, race};
 use super::trees::{self, Package};
+use super::work::Work;
 use super::{Options, note_circumstances};
 use crate::error::{Error, Result};
 use crate::report::{Goal, Plot, Report, Series};
@@ -25,30 +25,17 @@ pub fn run(options: &Options) -> Result<Report> {
     crate::command::run(&mut programs::applet(&tools.kmod, "depmod", &["-b", trees::text(&root), release]))?;
     let (deepest, depth) = deepest(&package.below(&root).join("modules.dep"))?;
     let alias = "pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00";
+    let mut report = Report::new("modprobe");
+    let mut series: Vec<Series> = Vec::new();
     let works: [(String, &[&str], Option<Goal>); 3] = [
         (format!("-n -D {deepest} ({depth} dependencies)"), &["-n", "-D", &deepest], Some(Goal::AtMost(PLAN))),
         ("-n -R of a PCI alias".to_owned(), &["-n", "-R", alias], None),
         ("-n -c".to_owned(), &["-n", "-c"], None),
     ];
-    let mut report = Report::new("modprobe");
-    let mut series: Vec<Series> = Vec::new();
-    for (work, words, goal) in works {
+    for (name, words, goal) in works {
         let arguments = [words, &["-d", trees::text(&root), "-S", release]].concat();
-        let racer = |name, program| Racer::new(name, move || programs::applet(program, "modprobe", &arguments));
-        let racers = [racer("kmod", &tools.kmod), racer("ours", &tools.ours), racer("ours, static", &tools.small)];
-        let times = race(options.rounds.unwrap_or(101), racers)?;
-        for subject in &times {
-            report.tell(format!("{work}: {}, wall", subject.name), subject.wall(), "ms");
-            report.tell(format!("{work}: {}, user+sys", subject.name), subject.cpu(), "ms");
-            series.push(subject.series(&work));
-        }
-        let [kmod, ours, small] = &times;
-        let (name, ratio) = (format!("{work}: ours / kmod, wall"), ours.wall() / kmod.wall());
-        match goal {
-            Some(goal) => report.judge(name, ratio, "x", goal),
-            None => report.tell(name, ratio, "x"),
-        }
-        report.tell(format!("{work}: ours, static / kmod, wall"), small.wall() / kmod.wall(), "x");
+        let work = Work { name, applet: "modprobe", arguments, rounds: 101, goal };
+        series.extend(work.measure(&tools, options, &mut report)?);
     }
     note_circumstances(&mut report, &tools.kmod);
     let (across, up) = ("round".to_owned(), "milliseconds, wall".to_owned());
@@ -76,7 +63,8 @@ mod tests {
 
     #[test]
     fn the_deepest_needs_most() {
-        let text = "kernel/a.ko:\nkernel/b-c.ko.xz: kernel/a.ko kernel/d.ko\nkernel/z.ko: kernel/a.ko kernel/d.ko\nkernel/d.ko: kernel/a.ko\n";
+        let text =
+            "kernel/a.ko:\nkernel/b-c.ko.xz: kernel/a.ko kernel/d.ko\nkernel/z.ko: kernel/a.ko kernel/d.ko\nkernel/d.ko: kernel/a.ko\n";
         assert_eq!(deepest_of(text), Some(("b_c".to_owned(), 2)));
         assert_eq!(deepest_of(""), None);
     }

@@ -1,9 +1,11 @@
 //! Several programs that take turns.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use super::process::{self, Spent};
+use super::programs;
 use crate::error::Result;
 use crate::measure::Samples;
 use crate::report::Series;
@@ -20,6 +22,11 @@ pub(super) struct Racer<'a> {
 impl<'a> Racer<'a> {
     pub(super) fn new(name: &'static str, make: impl Fn() -> Command + 'a) -> Self {
         Self { name, make: Box::new(move || Ok(make())) }
+    }
+
+    /// A tool by its name.
+    pub(super) fn applet(name: &'static str, program: &'a Path, applet: &'static str, arguments: &'a [&'a str]) -> Self {
+        Self::new(name, move || programs::applet(program, applet, arguments))
     }
 
     /// One that needs something done before each of its turns, which does not count.
