@@ -23,6 +23,15 @@ pub(crate) enum Place {
     Far,
 }
 
+/// When the pages of a mapping come into being.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pages {
+    /// Each when it is touched.
+    Later,
+    /// All of them with the mapping (`MAP_POPULATE` of mmap(2)), since every one is about to be written.
+    Present,
+}
+
 /// Fresh zeroed memory, readable and writable; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Mapping {
@@ -49,13 +58,22 @@ impl Mapping {
     /// # Errors
     /// [`Error::System`] when there is no room.
     pub(crate) fn new(place: Place, length: usize) -> Result<Self> {
+        Self::with_pages(place, length, Pages::Later)
+    }
+
+    /// Maps `length` bytes, rounded up to pages, which are there when `pages` says.
+    ///
+    /// # Errors
+    /// [`Error::System`] when there is no room.
+    pub(crate) fn with_pages(place: Place, length: usize, pages: Pages) -> Result<Self> {
         let length = length.max(1).next_multiple_of(PAGE);
         let (wish, flags) = match place {
             Place::Near => (arena()?.take(length)?, libc::MAP_FIXED),
             Place::Far => (0, 0),
         };
         let access = libc::PROT_READ | libc::PROT_WRITE;
-        let start = map(wish, length, access, flags)?;
+        let populate = if pages == Pages::Present { libc::MAP_POPULATE } else { 0 };
+        let start = map(wish, length, access, flags | populate)?;
         Ok(Self { start, length, place })
     }
 

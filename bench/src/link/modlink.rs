@@ -4,11 +4,11 @@ use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
-use ::modlink::{Addr, Buffer, Image, LayoutOptions, Object, Parts, Symbol};
+use ::modlink::{Addr, Buffer, Image, LayoutOptions, Object, Parts};
 
 use crate::error::{Error, Result};
 use crate::host;
-use crate::mapping::{FileMapping, Mapping, Place};
+use crate::mapping::{FileMapping, Mapping, Pages, Place};
 
 use super::subject::{Entry, Ping, Subject, read, refused};
 
@@ -21,13 +21,13 @@ struct Loaded {
 }
 
 /// Parses and links `bytes` into fresh memory; `look` sees the image before the object is let go.
-fn link<T>(bytes: &[u8], place: Place, look: impl FnOnce(&Image<'_>) -> T) -> Result<(Loaded, T)> {
+fn link<T>(bytes: &[u8], place: Place, pages: Pages, look: impl FnOnce(&Image<'_>) -> T) -> Result<(Loaded, T)> {
     let refuse = |error: ::modlink::Error| refused(NAME, error);
     let object = Object::parse(bytes).map_err(refuse)?;
     let options = LayoutOptions { buffer: Buffer::Zeroed, ..LayoutOptions::default() };
     let layout = object.layout(&options).map_err(refuse)?;
     let size = usize::try_from(layout.size()).map_err(|error| refused(NAME, error))?;
-    let mut mapping = Mapping::new(place, size)?;
+    let mut mapping = Mapping::with_pages(place, size, pages)?;
     let base = Addr(mapping.address());
     let out = mapping.bytes().get_mut(..size).unwrap_or_default();
     let image = layout.link(base, |name| host::resolve(name).map(Addr), out).map_err(refuse)?;
@@ -85,7 +85,7 @@ impl Core {
 
 impl Subject for Core {
     fn load(&mut self) -> Result<()> {
-        self.loaded = Some(link(&self.object, self.place, |_| ())?.0);
+        self.loaded = Some(link(&self.object, self.place, Pages::Later, |_| ())?.0);
         Ok(())
     }
 
@@ -109,7 +109,6 @@ pub(super) struct FromFile {
 }
 
 /// Every global name of a module with its address: what stays when the file is let go.
-#[derive(Default)]
 struct Exports {
     names: String,
     /// Where each name ends in `names`, and its address.
@@ -118,14 +117,16 @@ struct Exports {
 
 impl Exports {
     fn collect(image: &Image<'_>) -> Self {
-        let mut exports = Self::default();
-        let object = image.layout().object();
-        for symbol in object.globals().filter(Symbol::is_defined) {
-            let Some(addr) = image.addr(symbol.index) else { continue };
-            exports.names.push_str(symbol.name);
-            exports.entries.push((u32::try_from(exports.names.len()).unwrap_or(u32::MAX), addr));
+        let exports = image.exports();
+        let most = exports.size_hint().1.unwrap_or(0);
+        // Names of so many bytes on average need no second piece of memory.
+        const NAME: usize = 16;
+        let mut table = Self { names: String::with_capacity(most * NAME), entries: Vec::with_capacity(most) };
+        for (name, addr) in exports {
+            table.names.push_str(name);
+            table.entries.push((u32::try_from(table.names.len()).unwrap_or(u32::MAX), addr));
         }
-        exports
+        table
     }
 
     fn find(&self, name: &str) -> Option<Addr> {
@@ -147,10 +148,9 @@ impl Subject for FromFile {
     fn load(&mut self) -> Result<()> {
         let file = File::open(&self.path).map_err(|source| Error::File { path: self.path.clone(), source })?;
         let bytes = FileMapping::new(file.as_raw_fd())?;
-        let look = |image: &Image<'_>| (Exports::collect(image), image.symbol("bench_ping"));
-        let (loaded, (exports, ping)) = link(bytes.bytes(), Place::Near, look)?;
+        let (loaded, exports) = link(bytes.bytes(), Place::Near, Pages::Present, Exports::collect)?;
         loaded.seal()?;
-        arrive(ping.ok_or_else(|| refused(NAME, "no `bench_ping`"))?)?;
+        arrive(exports.find("bench_ping").ok_or_else(|| refused(NAME, "no `bench_ping`"))?)?;
         self.loaded = Some((loaded, exports));
         Ok(())
     }

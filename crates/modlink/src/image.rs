@@ -7,7 +7,7 @@ use ::object::LittleEndian as LE;
 use crate::{
     Addr, Binding, Layout, Object, Part, SymbolIndex, SymbolKind, SymbolPlace,
     addr::index,
-    object::{Class, symbol},
+    object::{Class, home, symbol},
 };
 
 /// The result of [`Layout::link`]: where everything in the written bytes runs.
@@ -92,6 +92,20 @@ impl<'l> Image<'l> {
     /// Every symbol that the image defines for others: global and weak ones.
     pub fn globals(&self) -> impl Iterator<Item = PlacedSymbol<'l>> + '_ {
         self.placed(self.layout.object.first_global)
+    }
+
+    /// The name and run address of every symbol that the image defines for others, plain numbers included: the same ones
+    /// as [`Image::globals`], without all that is said of them there.
+    pub fn exports(&self) -> impl Iterator<Item = (&'l str, Addr)> + '_ {
+        let object = self.layout.object;
+        let first = index(object.first_global);
+        let symbols = object.symbols.get(first..).unwrap_or_default();
+        let values = self.values.get(first..).unwrap_or_default();
+        let homes = object.homes.marks.get(first..).unwrap_or_default();
+        let all = symbols.iter().zip(values).zip(homes);
+        let defined = all.filter(|((sym, _), home)| !home::is_elsewhere(**home) && symbol::has_name(sym));
+        let named = defined.map(|((sym, &value), _)| (object.strings.get(sym.st_name.get(LE)), Addr(value)));
+        named.filter(|(name, _)| !name.is_empty())
     }
 
     fn placed(&self, first: u32) -> impl Iterator<Item = PlacedSymbol<'l>> + '_ {

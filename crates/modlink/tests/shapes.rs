@@ -361,6 +361,9 @@ fn load_maps_and_debuggers_see_run_addresses() {
     assert_eq!(letter("host_call"), None);
     let choose = image.globals().find(|symbol| symbol.name == "choose").expect("choose");
     assert_eq!((choose.kind, image.symbol("choose")), (SymbolKind::Function, Some(choose.addr)));
+    let globals: Vec<_> = image.globals().map(|symbol| (symbol.name, symbol.addr)).collect();
+    assert_eq!(image.exports().collect::<Vec<_>>(), globals);
+    assert!(globals.contains(&("choose", choose.addr)) && globals.iter().all(|(name, _)| *name != "host_call"));
     assert!(image.symbol("twice").is_some_and(|addr| addr >= base));
 
     use object::{Object as _, ObjectSection as _};

@@ -74,7 +74,7 @@ fn wants_stub(mark: u8) -> bool {
 pub(super) fn relocations(object: &Object<'_>, placement: &Placement, relax: Relax) -> Result<Marks> {
     let mut marks = Marks { marks: object.homes.marks.clone(), listed: Vec::new() };
     let table = howto::table(object.machine, object.format);
-    let pass = Pass { object, table, needs: table.map(|howto| howto.needs), relax };
+    let pass = Pass { object, table, needs: table.map(|howto| howto.needs), relaxable: relaxable(table), relax };
     for table in &object.relocations {
         let Some(section) = object.sections.get(index(table.target)) else { continue };
         if !section.discarded {
@@ -96,7 +96,16 @@ struct Pass<'o> {
     table: &'static howto::Table,
     /// What each type needs: the table's column that the pass reads most, close together.
     needs: [u8; howto::TYPES],
+    /// By type, a bit each: whether it is of an instruction that may be rewritten.
+    relaxable: u64,
     relax: Relax,
+}
+
+/// The types whose instructions may be rewritten, a bit each.
+fn relaxable(table: &howto::Table) -> u64 {
+    const { assert!(howto::TYPES <= u64::BITS as usize) };
+    let bits = (0..u64::BITS).zip(table).filter(|(_, howto)| howto.formula == Formula::SlotRelaxable);
+    bits.fold(0, |bits, (number, _)| bits | (1 << number))
 }
 
 impl Pass<'_> {
@@ -117,22 +126,22 @@ impl Pass<'_> {
     #[inline(never)]
     fn skip_free<'e>(&self, marks: &[u8], size: u64, code: &[u8], entries: &'e [Rela]) -> &'e [Rela] {
         let Some(last) = size.checked_sub(WIDEST) else { return entries };
+        let (all_needs, relaxable) = (&self.needs, self.relaxable);
         let is_free = |entry: &Rela| {
             let (kind, symbol) = (index(entry.r_type(LE, false).0), index(entry.r_sym(LE, false)));
-            let (Some(&needs), Some(&mark)) = (self.needs.get(kind), marks.get(symbol)) else { return false };
+            let (Some(&needs), Some(&mark)) = (all_needs.get(kind), marks.get(symbol)) else { return false };
+            if entry.r_offset.get(LE) > last {
+                return false;
+            }
             match needs & !mark {
-                _ if entry.r_offset.get(LE) > last => false,
                 0 => true,
-                need::SLOT => home::is_inside(mark) && self.is_relaxable(kind) && relax::reaches_own_image(code, entry),
+                // The bit is there, since the table of needs has as many types.
+                need::SLOT => (relaxable >> kind) & 1 != 0 && home::is_inside(mark) && relax::reaches_own_image(code, entry),
                 _ => false,
             }
         };
         let free = entries.iter().take_while(|entry| is_free(entry)).count();
         entries.get(free..).unwrap_or_default()
-    }
-
-    fn is_relaxable(&self, kind: usize) -> bool {
-        self.table.get(kind).is_some_and(|howto| howto.formula == Formula::SlotRelaxable)
     }
 
     /// Checks any relocation and leaves its marks.

@@ -37,11 +37,18 @@ fn form(bytes: &[u8], offset: usize) -> Option<Form> {
     }
 }
 
+/// Whether the instruction is of the most frequent form, [`Form::Load`].
+#[inline]
+fn is_load(data: &[u8], offset: usize) -> bool {
+    let instruction = data.get(offset.wrapping_sub(2)..).and_then(<[u8]>::first_chunk::<2>);
+    instruction.is_some_and(|instruction| u16::from_le_bytes(*instruction) & 0xc7ff == 0x058b)
+}
+
 /// Whether the instruction at a relocation becomes one with a 32-bit distance, which always reaches within an image.
 #[inline]
 pub(crate) fn reaches_own_image(data: &[u8], entry: &Rela) -> bool {
     let Ok(offset) = usize::try_from(entry.r_offset.get(LE)) else { return false };
-    entry.r_addend.get(LE) == ADDEND && matches!(form(data, offset), Some(Form::Load | Form::Call | Form::Jump))
+    entry.r_addend.get(LE) == ADDEND && (is_load(data, offset) || matches!(form(data, offset), Some(Form::Call | Form::Jump)))
 }
 
 /// Whether the field at `offset` is the distance of a `call`, `jmp` or conditional jump. No operand that is relative to

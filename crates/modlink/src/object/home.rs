@@ -33,6 +33,12 @@ pub(crate) const fn is_undefined(mark: u8) -> bool {
     mark & UNLOADED == UNDEFINED
 }
 
+/// Whether the symbol is neither in the image nor a plain number.
+#[inline]
+pub(crate) const fn is_elsewhere(mark: u8) -> bool {
+    mark & UNDEFINED != 0
+}
+
 /// Whether the symbol is in a section that is not loaded.
 pub(crate) const fn is_unloaded(mark: u8) -> bool {
     mark & UNLOADED == UNLOADED
