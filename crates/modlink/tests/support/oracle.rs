@@ -159,7 +159,10 @@ fn same(
         let at = usize::try_from(offset).expect("offset");
         let RelocationTarget::Symbol(_) = relocation.target() else { continue };
         let Some(meaning) = Meaning::of(machine, r_type.0) else { continue };
-        if linker == Linker::Lld && meaning == Meaning::SlotAtPlace && mine[at - 2..at] != original.data().expect("data")[at - 2..at] {
+        // The opcode and ModRM of an instruction; a field of data may have less in front of it.
+        let before = at.saturating_sub(2)..at;
+        let is_rewritten = mine[before.clone()] != original.data().expect("data")[before.clone()];
+        if linker == Linker::Lld && meaning == Meaning::SlotAtPlace && is_rewritten {
             // Rewritten: the bytes themselves have to be the same.
             continue;
         }
@@ -177,9 +180,11 @@ fn same(
             _ => meaning,
         };
         if their_meaning != meaning {
-            theirs[at - 2..at].copy_from_slice(&mine[at - 2..at]);
+            theirs[before.clone()].copy_from_slice(&mine[before.clone()]);
         }
-        let bare = machine == modlink::Machine::I386 && meaning == Meaning::SlotInTable && mine[at - 1] & 0xc7 == 5;
+        let bare = machine == modlink::Machine::I386
+            && meaning == Meaning::SlotInTable
+            && mine[before].last().is_some_and(|modrm| modrm & 0xc7 == 5);
         let lead = |bytes: &[u8], meaning: Meaning, table: u64, word: &dyn Fn(u64) -> Option<u64>| {
             let field = if size == 8 {
                 i64::from_le_bytes(*bytes[at..].first_chunk().expect("field"))
