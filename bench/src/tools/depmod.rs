@@ -58,6 +58,7 @@ impl Bench<'_> {
                 self.racer("ours, static", &self.tools.small, &small),
             ],
         )?;
+        [&theirs, &ours, &small].into_iter().try_for_each(|root| self.package.check(root, all))?;
         let work = format!("plain, {all} modules");
         self.tell(&work, &kmod, &release);
         self.report.tell(format!("{work}: ours, static, wall"), static_build.wall(), "ms");
@@ -97,11 +98,13 @@ impl Bench<'_> {
         let ours = self.package.packed_root(packer, step, "ours")?;
         let racers = [self.racer("kmod", &self.tools.kmod, &theirs), self.racer("ours", &self.tools.ours, &ours)];
         let [kmod, release] = race(self.options.rounds.unwrap_or(3), racers)?;
+        let count = self.package.modules.iter().step_by(step.max(1)).count();
+        [&theirs, &ours].into_iter().try_for_each(|root| self.package.check(root, count))?;
         let work = self.named(packer, step);
         self.tell(&work, &kmod, &release);
         self.report.judge(format!("{work}: kmod / ours, wall"), kmod.wall() / release.wall(), "x", Goal::AtLeast(goal));
         self.report.tell(format!("{work}: kmod / ours, user+sys"), kmod.cpu() / release.cpu(), "x");
-        self.report.tell(format!("{work}: peak memory, ours / kmod"), release.peak() / kmod.peak(), "x");
+        self.report.judge(format!("{work}: peak memory, ours / kmod"), release.peak() / kmod.peak(), "x", Goal::AtMost(1.0));
         Ok(())
     }
 
@@ -112,6 +115,7 @@ impl Bench<'_> {
         let ours = self.package.packed_root(GZ, 1, "ours")?;
         let racers = [self.racer("busybox", &program, &theirs), self.racer("ours", &self.tools.ours, &ours)];
         let [busybox, release] = race(self.options.rounds.unwrap_or(3), racers)?;
+        [&theirs, &ours].into_iter().try_for_each(|root| self.package.check(root, self.package.modules.len()))?;
         let work = self.named(GZ, 1);
         self.tell(&work, &busybox, &release);
         let ratio = busybox.wall() / release.wall();

@@ -15,6 +15,9 @@ use crate::report;
 /// The meta-package behind which the full kernel stands.
 const META: &str = "linux-image-amd64";
 
+/// What depmod reads beside the modules.
+const LISTS: [&str; 3] = ["modules.order", "modules.builtin", "modules.builtin.modinfo"];
+
 /// A program that packs one module, and what its files are called.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Packer {
@@ -76,13 +79,14 @@ impl Package {
             let running: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
             running.into_iter().try_for_each(|worker| worker.join().unwrap_or(Ok(())))
         })?;
-        for list in ["modules.order", "modules.builtin", "modules.builtin.modinfo"] {
+        for list in LISTS {
             copy(&self.directory.join(list), &directory.join(list))?;
         }
         self.laid_out(&format!("{part}-{subject}"), &directory)
     }
 
-    /// A fresh root: links to the folders of modules, copies of the lists that depmod reads.
+    /// A fresh root: hard links of the modules in folders of its own (busybox follows no symbolic links to folders), copies of the
+    /// lists that depmod reads. Nothing writes into a module's file.
     fn laid_out(&self, name: &str, from: &Path) -> Result<PathBuf> {
         let root = folder().join(name);
         let to = root.join("lib/modules").join(&self.release);
@@ -90,15 +94,20 @@ impl Package {
             fs::remove_dir_all(&root).map_err(at(&root))?;
         }
         fs::create_dir_all(&to).map_err(at(&to))?;
-        for entry in entries(from)? {
-            let target = to.join(entry.file_name());
-            if entry.path().is_dir() {
-                std::os::unix::fs::symlink(entry.path(), &target).map_err(at(&target))?;
-            } else if ["modules.order", "modules.builtin", "modules.builtin.modinfo"].iter().any(|list| entry.file_name() == *list) {
-                copy(&entry.path(), &target)?;
-            }
+        link(from, &to)?;
+        for list in LISTS {
+            copy(&from.join(list), &to.join(list))?;
         }
         Ok(root)
+    }
+
+    /// Checks that a depmod listed `count` modules: one that found nothing would be fast.
+    pub(super) fn check(&self, root: &Path, count: usize) -> Result<()> {
+        let path = self.below(root).join("modules.dep");
+        let text = fs::read_to_string(&path).map_err(at(&path))?;
+        let found = text.lines().filter(|line| line.contains(':')).count();
+        let reason = format!("it lists {found} modules, not {count}");
+        if found == count { Ok(()) } else { Err(Error::Format { what: path.display().to_string(), reason }) }
     }
 
     /// The directory of the release below a root.
@@ -127,6 +136,20 @@ fn at(path: &Path) -> impl Fn(std::io::Error) -> Error {
 
 fn entries(directory: &Path) -> Result<Vec<fs::DirEntry>> {
     fs::read_dir(directory).map_err(at(directory))?.collect::<std::io::Result<_>>().map_err(at(directory))
+}
+
+/// The modules of a folder in another one, as hard links.
+fn link(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).map_err(at(to))?;
+    for entry in entries(from)? {
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if source.is_dir() {
+            link(&source, &target)?;
+        } else if entry.file_name().to_string_lossy().contains(".ko") {
+            fs::hard_link(&source, &target).map_err(at(&target))?;
+        }
+    }
+    Ok(())
 }
 
 fn walk(top: &Path, below: &Path, modules: &mut Vec<PathBuf>) -> Result<()> {
