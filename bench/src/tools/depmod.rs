@@ -1,6 +1,6 @@
 //! `bench depmod`: the indexes of 4,023 modules, plain and packed, in full and after one new module.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::programs::{self, Tools};
 use super::race::{Racer, Times, race};
@@ -124,7 +124,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn racer<'a>(&'a self, name: &'static str, program: &'a PathBuf, root: &'a Path) -> Racer<'a> {
+    fn racer<'a>(&'a self, name: &'static str, program: &'a Path, root: &'a Path) -> Racer<'a> {
         Racer::new(name, move || programs::applet(program, "depmod", &["-b", trees::text(root), &self.package.release]))
     }
 
