@@ -11,6 +11,8 @@ use crate::{host, measure};
 
 /// The page size of x86-64.
 pub(crate) const PAGE: usize = 4096;
+/// The size of x86-64's next larger page.
+const HUGE: usize = 2 << 20;
 /// How much is reserved beside the host.
 const ARENA: usize = 1 << 30;
 
@@ -73,7 +75,12 @@ impl Mapping {
         };
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let populate = if pages == Pages::Present { libc::MAP_POPULATE } else { 0 };
-        let start = map(wish, length, access, flags | populate)?;
+        let start = map(wish, length, access, flags | if length < HUGE { populate } else { 0 })?;
+        if length >= HUGE {
+            // SAFETY: the pages belong to this mapping alone; the advice changes none of their bytes.
+            // It is advice: where it is refused, pages are small.
+            unsafe { libc::madvise(start.cast(), length, libc::MADV_HUGEPAGE) };
+        }
         Ok(Self { start, length, place })
     }
 
@@ -171,7 +178,11 @@ impl Drop for FileMapping {
 
 impl Arena {
     fn take(&self, length: usize) -> Result<usize> {
-        let offset = self.next.fetch_add(length, Ordering::Relaxed);
+        // Where a large page fits, the mapping starts on one.
+        let align = if length < HUGE { PAGE } else { HUGE };
+        let place = |next: usize| Some((self.start + next).next_multiple_of(align) - self.start);
+        let taken = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| Some(place(next)? + length));
+        let offset = taken.ok().and_then(place).unwrap_or(ARENA);
         if offset.saturating_add(length) > ARENA {
             let source = std::io::Error::from_raw_os_error(libc::ENOMEM);
             return Err(Error::System { call: "arena near the host", source });
