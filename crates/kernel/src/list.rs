@@ -2,6 +2,7 @@
 
 use uapi::{KernelSym, ModuleName};
 
+use crate::ksyms::Exports;
 use crate::module::{Module, ModuleId, State};
 use crate::peer::ConnectionId;
 
@@ -9,7 +10,7 @@ use crate::peer::ConnectionId;
 #[derive(Debug)]
 pub(crate) struct KernelTable {
     pub(crate) id: ModuleId,
-    pub(crate) symbols: Vec<KernelSym>,
+    pub(crate) symbols: Exports,
 }
 
 /// All entries.
@@ -30,7 +31,7 @@ impl ModuleList {
     pub(crate) fn new(exports: Vec<KernelSym>) -> Self {
         let mut list = Self { entries: Vec::new(), tables: Vec::new(), next_id: 0x1000 };
         let id = list.new_id();
-        list.tables.push(KernelTable { id, symbols: exports });
+        list.tables.push(KernelTable { id, symbols: Exports::new(exports) });
         list
     }
 
@@ -64,7 +65,7 @@ impl ModuleList {
     /// Adds the table of a resident subsystem, directly behind the compiled-in one (`register_symtab` of Linux 2.0).
     pub(crate) fn add_table(&mut self, symbols: Vec<KernelSym>) {
         let id = self.new_id();
-        self.tables.insert(self.tables.len().min(1), KernelTable { id, symbols });
+        self.tables.insert(self.tables.len().min(1), KernelTable { id, symbols: Exports::new(symbols) });
     }
 
     /// The entry of this name; deleted ones have none any more (`find_module`).
@@ -159,16 +160,12 @@ impl ModuleList {
 
     /// A symbol by name: of one module, of the kernel (`Some("")`), or of all, newest first (`get_module_symbol` of Linux 2.0).
     pub(crate) fn symbol(&self, module: Option<&str>, symbol: &str) -> Option<u64> {
-        let here = |symbols: &[KernelSym]| {
-            let exact = symbols.iter().find(|each| each.name == symbol);
-            exact.or_else(|| symbols.iter().find(|each| without_checksum(&each.name) == Some(symbol))).map(|each| each.value)
-        };
-        let kernel = || self.tables.iter().find_map(|table| here(&table.symbols));
+        let kernel = || self.tables.iter().find_map(|table| table.symbols.find(symbol));
         let mut running = self.newest_first().filter(|module| module.state == State::Running);
         match module {
             Some("") => kernel(),
-            Some(name) => running.find(|module| module.name.as_str() == name).and_then(|module| here(&module.symbols)),
-            None => running.find_map(|module| here(&module.symbols)).or_else(kernel),
+            Some(name) => running.find(|module| module.name.as_str() == name).and_then(|module| module.symbols.find(symbol)),
+            None => running.find_map(|module| module.symbols.find(symbol)).or_else(kernel),
         }
     }
 
@@ -176,11 +173,4 @@ impl ModuleList {
     pub(crate) fn has(&self, name: &ModuleName) -> bool {
         self.find(name.as_str()).is_some()
     }
-}
-
-/// A versioned name without its `_R` and eight characters.
-fn without_checksum(name: &str) -> Option<&str> {
-    let at = name.len().checked_sub(10)?;
-    let (plain, suffix) = name.split_at_checked(at)?;
-    suffix.starts_with("_R").then_some(plain)
 }

@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use uapi::{AUTOCLEAN, KernelSym, MemoryLayout, ModuleName, ModuleState, Part, Routines, USERS_MASK, VISITED};
+use uapi::{AUTOCLEAN, MemoryLayout, ModuleName, ModuleState, Part, Routines, USERS_MASK, VISITED};
 
 use crate::gdb::Registration;
+use crate::ksyms::Exports;
 use crate::memory::Image;
 use crate::peer::ConnectionId;
 
@@ -84,7 +85,7 @@ pub(crate) struct Module {
     pub(crate) image: Option<Image>,
     pub(crate) routines: Option<Routines>,
     /// Exports; visible while the module runs.
-    pub(crate) symbols: Vec<KernelSym>,
+    pub(crate) symbols: Exports,
     /// The modules that this one uses.
     pub(crate) uses: Vec<ModuleId>,
     /// The modules that use this one, newest referrer first (`ref` of Linux 2.0).

@@ -89,11 +89,11 @@ fn modules_classic(list: &ModuleList) -> String {
 fn ksyms(list: &ModuleList) -> String {
     let mut text = String::new();
     for module in list.newest_first().filter(|module| module.state == State::Running) {
-        for symbol in &module.symbols {
+        for symbol in module.symbols.iter() {
             let _ = writeln!(text, "{:016x} {}\t[{}]", symbol.value, symbol.name, module.name);
         }
     }
-    for symbol in list.tables().iter().flat_map(|table| &table.symbols) {
+    for symbol in list.tables().iter().flat_map(|table| table.symbols.iter()) {
         let _ = writeln!(text, "{:016x} {}", symbol.value, symbol.name);
     }
     text

@@ -6,6 +6,7 @@ use super::{Answer, may_change, module_name};
 use crate::error::Error;
 use crate::gdb::Registration;
 use crate::kernel::Kernel;
+use crate::ksyms::Exports;
 use crate::list::ModuleList;
 use crate::log::Level;
 use crate::memory::Image;
@@ -39,7 +40,7 @@ pub(super) fn create_module(kernel: &Kernel, peer: &Peer, name: &str, layout: Me
         base,
         image: Some(image),
         routines: None,
-        symbols: Vec::new(),
+        symbols: Exports::default(),
         uses: Vec::new(),
         referrers: Vec::new(),
         calls: 0,

@@ -9,7 +9,7 @@ use crate::error::{Error, Routine, TableError};
 use crate::fault::Fault;
 use crate::gdb::Registration;
 use crate::kernel::Kernel;
-use crate::ksyms::{MAX_SYMBOLS, check_symbols};
+use crate::ksyms::{Exports, MAX_SYMBOLS, check_symbols};
 use crate::list::ModuleList;
 use crate::log::Level;
 use crate::memory::{Image, Sealing};
@@ -124,7 +124,7 @@ fn publish(kernel: &Kernel, id: ModuleId, image: Image, word: u64, mut init: Ini
     {
         registration.add_frames(frames);
     }
-    let symbols = init.table.take().map(|table| table.symbols).unwrap_or_default();
+    let symbols = Exports::new(init.table.take().map(|table| table.symbols).unwrap_or_default());
     let mut perf = Ok(());
     if config.perf_map == PerfMap::Write {
         perf = crate::perf::append(kernel.list().get(id), &init, &symbols);
@@ -181,7 +181,7 @@ fn give_up(kernel: &Kernel, id: ModuleId, image: Option<Image>, state: State) ->
     list.unlink(id);
     let module = list.get_mut(id)?;
     module.state = state;
-    module.symbols = Vec::new();
+    module.symbols = Exports::default();
     if image.is_some() {
         module.image = image;
     }

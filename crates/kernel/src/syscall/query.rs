@@ -46,7 +46,7 @@ fn running_names(list: &ModuleList, module: &Module, ids: &[crate::module::Modul
 /// The symbols of a running module, or of the kernel.
 fn symbols(list: &ModuleList, module: Option<&Module>) -> Vec<KernelSym> {
     match module {
-        Some(module) if module.state == State::Running => module.symbols.clone(),
+        Some(module) if module.state == State::Running => module.symbols.to_vec(),
         Some(_) => Vec::new(),
         None => list.tables().iter().flat_map(|table| table.symbols.iter().cloned()).collect(),
     }
