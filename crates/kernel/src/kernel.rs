@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use uapi::{Errno, ModuleName, QueryAnswer, Uname};
 
@@ -15,6 +16,7 @@ use crate::log::{Level, Reader, Sink};
 use crate::module::{Module, State};
 use crate::options::{Gdb, Limits, Lockdown, PerfMap, Unwind};
 use crate::peer::{Peer, Privilege};
+use crate::ratelimit::{RateLimit, Verdict};
 
 /// A request of the embedder's own.
 pub(crate) type Handler = Arc<dyn Fn(&Kernel, &Peer, &[u8]) -> Result<Vec<u8>, Errno> + Send + Sync>;
@@ -66,6 +68,7 @@ pub(crate) struct Inner {
     list: Mutex<ModuleList>,
     pub(crate) channel: Channel,
     died: AtomicBool,
+    strangers: Mutex<RateLimit>,
     forced: AtomicBool,
 }
 
@@ -90,6 +93,7 @@ impl Kernel {
             list: Mutex::new(list),
             channel: Channel::default(),
             died: AtomicBool::new(false),
+            strangers: Mutex::new(RateLimit::default()),
             forced: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -113,6 +117,23 @@ impl Kernel {
             self.log(level, &format!("{call}: {error}"));
         }
         result
+    }
+
+    /// The same for a caller who may only read, and so must not be able to push other lines out of the log.
+    pub(crate) fn reported_to_stranger<T>(&self, call: &str, result: Result<T, Error>) -> Result<T, Error> {
+        if result.is_ok() {
+            return result;
+        }
+        let verdict = self.inner.strangers.lock().unwrap_or_else(PoisonError::into_inner).line(Instant::now());
+        match verdict {
+            Verdict::KeepBack => result,
+            Verdict::Say { kept_back } => {
+                if kept_back > 0 {
+                    self.log(Level::Info, &format!("{kept_back} refusals of callers without privilege are not shown"));
+                }
+                self.reported(Level::Info, call, result)
+            }
+        }
     }
 
     /// The kernel log as the embedder keeps it.

@@ -95,6 +95,7 @@ mod peer;
 mod perf;
 mod proc;
 mod queue;
+mod ratelimit;
 mod run;
 mod seal;
 mod server;

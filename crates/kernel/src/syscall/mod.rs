@@ -24,11 +24,12 @@ impl Kernel {
     /// Serves one request: its reply or errno, and the descriptor that goes with it.
     pub fn dispatch(&self, peer: &Peer, call: Syscall) -> (Result<Reply, Errno>, Option<OwnedFd>) {
         let name = name(&call);
-        let level = match peer.privilege() {
-            Privilege::Owner => Level::Warning,
-            Privilege::Reader => Level::Info,
+        let answer = self.serve_call(peer, call);
+        let answer = match peer.privilege() {
+            Privilege::Owner => self.reported(Level::Warning, &name, answer),
+            Privilege::Reader => self.reported_to_stranger(&name, answer),
         };
-        match self.reported(level, &name, self.serve_call(peer, call)) {
+        match answer {
             Ok((reply, descriptor)) => (Ok(reply), descriptor),
             Err(error) => (Err(error.errno()), None),
         }
