@@ -64,6 +64,7 @@ fn explained(error: Error, kind: &str, point: &str) -> Error {
     let meaning = match errno {
         Errno::ENODEV => format!("there is no file system type `{kind}`, and kerneld brought none"),
         Errno::EBUSY => format!("`{point}` is in use"),
+        Errno::EINVAL if point.is_empty() => "a mount point has a name".to_owned(),
         Errno::EINVAL => "there is no such file system on it (see `khost dmesg`)".to_owned(),
         Errno::ENOTBLK => "it is neither a file nor a block device".to_owned(),
         _ => return Error::Refused { what, error: ClientError::Errno(errno) },
