@@ -23,7 +23,7 @@ impl Bench {
         let bench = Self { directory, kernel };
         bench.stub("modprobe", "");
         bench.stub("request-route", "");
-        bench.stub("blanker", "trap 'exit 0' QUIT\nwhile :; do sleep 0.05; done");
+        bench.stub("blanker", "trap 'exit 0' QUIT\nwhile [ -e \"$0\" ]; do sleep 0.05; done");
         bench
     }
 

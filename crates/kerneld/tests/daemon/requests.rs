@@ -193,7 +193,7 @@ fn the_blanker_runs_once_and_quits_when_told() {
 #[test]
 fn a_blankers_own_exit_status_is_the_reply_to_off() {
     let bench = Bench::new();
-    bench.stub("blanker", "trap 'exit 9' QUIT\ntouch \"$0.ready\"\nwhile :; do sleep 0.05; done");
+    bench.stub("blanker", "trap 'exit 9' QUIT\ntouch \"$0.ready\"\nwhile [ -e \"$0\" ]; do sleep 0.05; done");
     let _daemon = bench.daemon(&[]);
     bench.kernel.call(Request::Blanker, "on");
     wait_until("the trap", || bench.path("blanker.ready").exists());
