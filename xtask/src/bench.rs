@@ -9,6 +9,7 @@ use crate::step::{self, Error};
 const NEEDS: &[(&str, &str, &str)] = &[
     ("gcc", "gcc", "compiles the functions to link"),
     ("as", "binutils", "assembles the large objects"),
+    ("ld.lld", "lld", "links the shared objects for dlopen"),
     ("mold", "mold", "is the fastest linker in the archive"),
     ("mkfs.vfat", "dosfstools", "makes the FAT image to mount"),
     ("mcopy", "mtools", "fills it"),

@@ -19,12 +19,15 @@ pub(crate) const TESTS: &[Need] = &[
     ("g++", "g++", "makes objects with COMDAT groups"),
     ("clang", "clang", "makes objects of a second compiler"),
     ("ld", "binutils", "is the linker that images are compared with"),
+    ("ld.lld", "lld", "is the second linker that images are compared with"),
     ("mkfs.vfat", "dosfstools", "makes FAT images"),
     ("mcopy", "mtools", "fills FAT images, and reads them as a second opinion"),
     ("gdb", "gdb", "shows that debuggers see loaded modules"),
     ("depmod", "kmod", "is the tool whose output is compared with"),
     ("xz", "xz-utils", "makes compressed modules"),
     ("zstd", "zstd", "makes compressed modules"),
+    ("gzip", "gzip", "makes compressed modules"),
+    ("git", "git", "lists the files that the tidy tests read"),
 ];
 
 /// Where programs are looked for, beside the caller's path.
