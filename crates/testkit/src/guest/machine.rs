@@ -141,11 +141,19 @@ fn qemu() -> Result<Command, FetchError> {
         return Ok(Command::new(installed));
     }
     let tree = debian::bundle("qemu", QEMU)?;
-    let mut qemu = Command::new(tree.join("usr/bin/qemu-system-x86_64"));
-    qemu.env(
-        "LD_LIBRARY_PATH",
-        std::env::join_paths(["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"].map(|path| tree.join(path))).unwrap_or_default(),
-    );
+    let libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"].map(|path| tree.join(path));
+    let command = || {
+        let mut qemu = Command::new(tree.join("usr/bin/qemu-system-x86_64"));
+        qemu.env("LD_LIBRARY_PATH", std::env::join_paths(&libraries).unwrap_or_default());
+        qemu
+    };
+    // The libraries that nearly every system has are not unpacked with it.
+    let starts = command().arg("--version").output();
+    if !starts.as_ref().is_ok_and(|output| output.status.success()) {
+        let reason = format!("the unpacked program does not start here; install the package qemu-system-x86: {starts:?}");
+        return Err(FetchError { package: "qemu-system-x86".to_owned(), reason });
+    }
+    let mut qemu = command();
     qemu.arg("-L").arg(tree.join("usr/share/qemu")).arg("-L").arg(tree.join("usr/share/seabios"));
     Ok(qemu)
 }
