@@ -121,7 +121,7 @@ fn load_step<K: Kernel>(
 ) -> std::result::Result<(), Failure<K::Error>> {
     match &step.action {
         Action::Insert { path } => {
-            let parameters = words(&step.options);
+            let parameters = crate::config::words(&step.options);
             let request = Insert {
                 path,
                 name: None,
@@ -172,21 +172,4 @@ fn run_command(command: &str, module: &str, options: &str) -> Result<()> {
     let status = Command::new("/bin/sh").arg("-c").arg(&line).env("MODPROBE_MODULE", module).status();
     let status = status.map_err(|e| Error::io(IoAction::Run, "/bin/sh".as_ref(), e))?;
     if status.success() { Ok(()) } else { Err(Error::Command { command: line, status: status.code() }) }
-}
-
-/// Splits options at blanks that do not stand in double quotes, which stay: the kernel takes them off.
-#[must_use]
-pub fn words(options: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut quoted = false;
-    for c in options.chars() {
-        quoted ^= c == '"';
-        if c.is_ascii_whitespace() && !quoted {
-            words.push(String::new());
-        } else if let Some(word) = words.last_mut() {
-            word.push(c);
-        }
-    }
-    words.retain(|w| !w.is_empty());
-    words
 }

@@ -10,7 +10,7 @@ use crate::file::ModuleFile;
 use crate::info::Info;
 use crate::lookup::lookup;
 use crate::tree::Tree;
-use crate::{Result, act, glob, name};
+use crate::{Result, glob, name};
 
 /// What is said of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -242,7 +242,7 @@ impl<'a> Linter<'a> {
             let same = |p: &str| p.replace('-', "_") == parameter.replace('-', "_");
             ["dyndbg", "async_probe"].contains(&parameter) || info.parameters.iter().any(|p| same(&p.name))
         };
-        let words = act::words(options);
+        let words = crate::config::words(options);
         let given: Vec<&str> = words.iter().map(|w| w.split('=').next().unwrap_or_default()).collect();
         let unknown: Vec<&str> = given.iter().copied().filter(|p| !known(p)).collect();
         let effect = if unknown.len() == given.len() { Effect::None } else { Effect::Partial };

@@ -99,6 +99,16 @@ fn parse(line: &str) -> Option<Entry> {
     Some(Entry { crc, symbol, module, export, namespace: word().unwrap_or_default() })
 }
 
+/// The symbols of Linux itself (`vmlinux`) with their CRCs, as depmod wants them: words parted by any blanks, lines that make no sense
+/// passed over, a CRC that is no number unknown.
+pub(crate) fn of_vmlinux(text: &str) -> impl Iterator<Item = (&str, Option<u64>)> {
+    text.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let (Some(crc), Some(symbol), Some("vmlinux")) = (words.next(), words.next(), words.next()) else { return None };
+        Some((symbol, crc.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok())))
+    })
+}
+
 /// Writes lines.
 #[must_use]
 pub fn write(entries: &[Entry]) -> String {

@@ -34,7 +34,7 @@ pub const LIMIT: usize = 4095;
 #[must_use]
 pub fn parse(text: &str) -> Vec<Word> {
     let mut found = Vec::new();
-    for word in words(text.get(..LIMIT).unwrap_or(text)) {
+    for word in super::words(text.get(..LIMIT).unwrap_or(text)) {
         let Some((module, option)) = module_option(&word) else { continue };
         match option.strip_prefix("blacklist=").filter(|_| module == "modprobe") {
             Some(list) => {
@@ -44,22 +44,6 @@ pub fn parse(text: &str) -> Vec<Word> {
         }
     }
     found
-}
-
-/// Splits at blanks that are not quoted.
-fn words(text: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut quoted = false;
-    for c in text.chars() {
-        quoted ^= c == '"';
-        if c.is_ascii_whitespace() && !quoted {
-            words.push(String::new());
-        } else if let Some(word) = words.last_mut() {
-            word.push(c);
-        }
-    }
-    words.retain(|w| !w.is_empty());
-    words
 }
 
 /// Module and parameter of a word; a word that is quoted as a whole gets its quotes put around the value.

@@ -64,3 +64,20 @@ pub(super) fn word_and_text(line: &str) -> Option<(&str, &str)> {
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];
+
+/// Splits options, or the command line of a kernel, at blanks that do not stand in double quotes, which stay: the kernel takes them off.
+#[must_use]
+pub fn words(options: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in options.chars() {
+        quoted ^= c == '"';
+        if c.is_ascii_whitespace() && !quoted {
+            words.push(String::new());
+        } else if let Some(word) = words.last_mut() {
+            word.push(c);
+        }
+    }
+    words.retain(|w| !w.is_empty());
+    words
+}

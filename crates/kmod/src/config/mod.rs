@@ -7,5 +7,5 @@ mod lines;
 pub mod modprobe;
 
 pub use depmod::DepmodConfig;
-pub use lines::Place;
+pub use lines::{Place, words};
 pub use modprobe::{BadLine, Config, LineFault, Origin, Rule, Sources};

@@ -24,12 +24,8 @@ impl KernelSymbols {
     /// [`Error::Io`].
     pub fn add_symvers(&mut self, path: &Path) -> Result<()> {
         let text = read(path)?;
-        for line in text.lines() {
-            let mut words = line.split_ascii_whitespace();
-            let (Some(crc), Some(symbol), Some("vmlinux")) = (words.next(), words.next(), words.next()) else { continue };
-            let crc = crc.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
-            self.symbols.insert(symbol.as_bytes().to_vec(), crc);
-        }
+        let symbols = crate::symvers::of_vmlinux(&text).map(|(symbol, crc)| (symbol.as_bytes().to_vec(), crc));
+        self.symbols.extend(symbols);
         Ok(())
     }
 

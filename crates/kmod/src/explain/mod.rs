@@ -7,7 +7,6 @@
 pub mod facts;
 mod reason;
 
-use crate::act;
 use crate::file::Import;
 use crate::kernel::Force;
 
@@ -257,7 +256,7 @@ fn parameters(refusal: &Refusal<'_>, module: &ModuleFacts, reasons: &mut Vec<Rea
             reasons.push(Reason::BadParameter { parameter: parameter.to_owned(), value, known: module.parameters.clone() });
         }
     }
-    for word in act::words(refusal.parameters) {
+    for word in crate::config::words(refusal.parameters) {
         let name = word.split('=').next().unwrap_or_default().replace('-', "_");
         // The kernel takes these for every module.
         let always = ["async_probe", "dyndbg"].contains(&name.as_str());
