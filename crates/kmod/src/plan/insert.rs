@@ -106,11 +106,12 @@ impl Planner<'_> {
     fn softdeps(&mut self, words: &[String], why: &Why) -> Result<()> {
         for word in words {
             for found in lookup(self.tree, self.config, word)? {
-                let before = self.plan.clone();
+                let (steps, left_out) = (self.plan.steps.len(), self.plan.left_out.len());
                 match self.with_dependencies(&found, why.clone(), Need::Optional) {
                     // A softdep is a wish: if a rule forbids part of it, nothing of it is done.
                     Err(Error::Forbidden { .. }) => {
-                        self.plan = before;
+                        self.plan.steps.truncate(steps);
+                        self.plan.left_out.truncate(left_out);
                         self.forbidden_softdep(&found.module, why);
                     }
                     other => other?,
