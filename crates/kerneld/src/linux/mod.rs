@@ -1,0 +1,8 @@
+//! kerneld on Linux: sees, decides, loads and explains what the running kernel asks for.
+//!
+//! One file per command, each a `clap` definition and what it does; [`cli`] is the table of them.
+
+mod classes;
+pub mod cli;
+
+pub use cli::{command, is_command, run};
