@@ -10,7 +10,7 @@ use super::cli::Failure;
 
 /// List the classes of requests, and who can make the kernel ask in each
 #[derive(Debug, Args)]
-pub struct Classes {
+pub(super) struct Classes {
     /// As JSON: a list of objects with `class` and `reach`
     #[arg(long)]
     json: bool,
