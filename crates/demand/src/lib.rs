@@ -7,8 +7,11 @@
 
 mod class;
 mod decision;
+mod file;
+pub mod journal;
 mod name;
 pub mod paths;
+pub mod policy;
 mod record;
 mod requester;
 pub mod wire;

@@ -7,8 +7,11 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 
-/// Maps a file for reading.
-pub(crate) fn map(path: &Path) -> io::Result<memmap2::Mmap> {
+/// Maps a file for reading: an index, or another file that is only ever replaced by renaming a finished one into place.
+///
+/// # Errors
+/// Where it cannot be opened or mapped.
+pub fn map(path: &Path) -> io::Result<memmap2::Mmap> {
     let file = File::open(path)?;
     // SAFETY: index files are replaced by renaming a finished one into place and are never written or truncated while they have
     // their name, so the mapped bytes do not change under the reader. Only plain reads through `&[u8]` are made of the mapping.
