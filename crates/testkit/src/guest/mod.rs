@@ -136,6 +136,17 @@ impl Guest {
         Ok(self)
     }
 
+    /// Puts the static daemon into `/usr/sbin`, and beside it the helper that the kernel is to call: the multi-call program of
+    /// [`tools`](Self::tools), which has to be there too, under the name `kerneld-request`.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn daemon(&mut self, program: &Path) -> std::io::Result<&mut Self> {
+        self.archive.copy(program, "usr/sbin/kerneld")?;
+        self.archive.link("usr/sbin/kerneld-request", "/sbin/modutils");
+        Ok(self)
+    }
+
     /// Puts a folder of modules with its indexes into `/lib/modules/RELEASE`.
     ///
     /// # Errors
