@@ -11,6 +11,7 @@ mod name;
 pub mod paths;
 mod record;
 mod requester;
+pub mod who;
 pub mod wire;
 
 pub use class::{Class, Reach};
