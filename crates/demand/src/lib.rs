@@ -21,6 +21,7 @@ mod requester;
 pub mod resolve;
 pub mod spool;
 pub mod stamp;
+pub mod who;
 pub mod wire;
 
 pub use class::{Class, Reach};
