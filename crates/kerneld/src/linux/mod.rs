@@ -4,6 +4,10 @@
 
 mod classes;
 pub mod cli;
+pub mod control;
+mod run;
 pub mod uevents;
+
+pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};
 
 pub use cli::{command, is_command, run};
