@@ -7,6 +7,7 @@
 
 mod class;
 mod decision;
+pub mod exposed;
 mod file;
 pub mod journal;
 mod name;
