@@ -52,6 +52,9 @@ pub struct Decision {
     /// Modules that only softdeps want and the rules deny: the rest is loaded without them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
+    /// What the rule gives as its reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl Decision {

@@ -118,6 +118,17 @@ impl Finder {
         Acting { finder: self, tid, before }
     }
 
+    /// The process that started a helper, if it was a process and not the kernel: iptables runs whatever `kernel.modprobe` names by
+    /// itself, and a person may do so too. `None` for a helper of the kernel.
+    #[must_use]
+    pub fn starter_of(&self, helper: u32) -> Option<Requester> {
+        let parent = self.tasks.life(helper)?.parent;
+        let task = self.tasks.read(parent).filter(|task| !task.life.kernel)?;
+        // It was still the parent when all of it was read.
+        let same = self.tasks.life(helper).is_some_and(|life| life.parent == parent);
+        same.then(|| classify::requester(task, Attribution::Peer, None))
+    }
+
     /// All who may have made the kernel ask for this name just now; none if nobody can be found.
     #[must_use]
     pub fn requesters(&self, name: &RequestName) -> Vec<Requester> {

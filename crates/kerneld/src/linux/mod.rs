@@ -4,5 +4,6 @@
 
 mod classes;
 pub mod cli;
+pub mod uevents;
 
 pub use cli::{command, is_command, run};
