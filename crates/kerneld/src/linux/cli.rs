@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::classes::Classes;
+use super::coldplug::Coldplug;
 
 /// Sees, decides, loads and explains what the running kernel asks for
 #[derive(Debug, Parser)]
@@ -21,6 +22,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Classes(Classes),
+    Coldplug(Coldplug),
 }
 
 /// Why a command failed, in full.
@@ -50,6 +52,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let done = match cli.command {
         Command::Classes(options) => options.run(),
+        Command::Coldplug(options) => options.run(),
     };
     done.unwrap_or_else(|failure| {
         let _ = writeln!(std::io::stderr(), "kerneld: {failure}");

@@ -4,6 +4,8 @@
 
 mod classes;
 pub mod cli;
+mod coldplug;
+mod judge;
 pub mod uevents;
 
 pub use cli::{command, is_command, run};
