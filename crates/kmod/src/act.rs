@@ -113,7 +113,12 @@ fn already_there<K: Kernel>(error: &K::Error) -> bool {
     K::errno(error) == Some(uapi::Errno::EEXIST)
 }
 
-fn load_step<K: Kernel>(
+/// Carries out one step of a plan for loading, without looking whether its module is in the kernel already: for those who know, or who
+/// carry out the steps of many plans in an order of their own.
+///
+/// # Errors
+/// [`Failure`], also where the module is there already (`EEXIST`).
+pub fn load_step<K: Kernel>(
     kernel: &mut K,
     step: &Step,
     conditions: &Conditions,

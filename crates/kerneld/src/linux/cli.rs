@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::classes::Classes;
 use super::run::Run;
+use super::coldplug::Coldplug;
 
 /// Sees, decides, loads and explains what the running kernel asks for
 #[derive(Debug, Parser)]
@@ -23,6 +24,7 @@ pub struct Cli {
 enum Command {
     Run(Run),
     Classes(Classes),
+    Coldplug(Coldplug),
 }
 
 /// Why a command failed, in full.
@@ -53,6 +55,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match cli.command {
         Command::Run(options) => options.run(),
         Command::Classes(options) => options.run(),
+        Command::Coldplug(options) => options.run(),
     };
     done.unwrap_or_else(|failure| {
         let _ = writeln!(std::io::stderr(), "kerneld: {failure}");

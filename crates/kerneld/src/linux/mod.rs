@@ -6,6 +6,8 @@ mod classes;
 pub mod cli;
 pub mod control;
 mod run;
+mod coldplug;
+mod judge;
 pub mod uevents;
 
 pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};

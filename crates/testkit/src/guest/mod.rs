@@ -3,13 +3,16 @@
 //! No root, no hardware virtualization, no network and no disk is needed while a guest runs.
 
 mod cpio;
+mod devices;
 mod disk;
 mod machine;
 mod oracle;
+mod programs;
 mod session;
 mod slots;
 mod subset;
 mod vmlinux;
+mod whole;
 
 use std::io::Read;
 use std::path::Path;
@@ -17,10 +20,13 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 pub use cpio::Archive;
+pub use devices::{WHOLE_TREE, many_devices};
 pub use disk::fat_disk;
 pub use machine::{Flavour, Machine};
+pub use programs::program;
 pub use session::Session;
 pub use subset::subset;
+pub use whole::WholeTree;
 
 use crate::debian::{self, FetchError};
 
