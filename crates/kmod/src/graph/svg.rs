@@ -78,7 +78,9 @@ fn line(from: &Place, to: &Place, edge: &Edge, graph: &Graph, sizes: &Sizes) -> 
     let (bend1, bend2) = (x1 + sizes.gap / 2, x2.saturating_sub(sizes.gap / 2));
     let mut out = format!("<path d=\"M{x1} {y1} C{bend1} {y1} {bend2} {y2} {x2} {y2}\" fill=\"none\" stroke=\"#888\"{dashes}/>\n");
     if !graph.roles.is_empty() {
-        out.push_str(&remark((x1 + x2) / 2, (y1 + y2) / 2, "middle", edge.kind.word(), &edge.kind.to_string()));
+        // Three quarters along the curve, where those that begin together have parted.
+        let (x, y) = ((x1 + 9 * bend1 + 27 * (bend2 + x2)) / 64, (10 * y1 + 54 * y2) / 64);
+        out.push_str(&remark(x, y, "middle", edge.kind.word(), &edge.kind.to_string()));
     }
     out
 }
@@ -121,7 +123,8 @@ fn width(graph: &Graph, module: &str) -> usize {
 }
 
 /// The column of each module: at first the length of the shortest way to it from where the graph begins, then moved right until symbols
-/// are needed only from the left. Softdeps may form circles, so they move nothing; and no way is longer than there are modules.
+/// are needed only from the left. Softdeps may form circles, so they move nothing, but for those that a plan has put in an order; and no
+/// way is longer than there are modules.
 fn columns(graph: &Graph) -> BTreeMap<&str, usize> {
     let mut columns: BTreeMap<&str, usize> = graph.roots.iter().map(|m| (m.as_str(), 0)).collect();
     let mut waiting: VecDeque<&str> = graph.roots.iter().map(String::as_str).collect();
@@ -138,7 +141,7 @@ fn columns(graph: &Graph) -> BTreeMap<&str, usize> {
         let mut moved = false;
         for (module, edges) in &graph.edges {
             let next = columns.get(module.as_str()).copied().unwrap_or(0) + 1;
-            for edge in edges.iter().filter(|e| e.kind == EdgeKind::Symbols) {
+            for edge in edges.iter().filter(|edge| moves(graph, module, edge)) {
                 let column = columns.entry(edge.to.as_str()).or_insert(0);
                 if *column < next && next < graph.edges.len() {
                     (*column, moved) = (next, true);
@@ -150,6 +153,19 @@ fn columns(graph: &Graph) -> BTreeMap<&str, usize> {
         }
     }
     columns
+}
+
+/// Whether what is needed has to stand to the right of the module that needs it.
+fn moves(graph: &Graph, module: &str, edge: &Edge) -> bool {
+    let number = |module: &str| match graph.roles.get(module) {
+        Some(Role::Step { number, .. }) => Some(*number),
+        _ => None,
+    };
+    match &edge.kind {
+        EdgeKind::Symbols => true,
+        EdgeKind::SoftdepPre { .. } => number(&edge.to).zip(number(module)).is_some_and(|(to, from)| to < from),
+        _ => false,
+    }
 }
 
 /// As XML takes it: no marks of its own, and no control characters.
