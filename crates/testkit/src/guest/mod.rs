@@ -6,6 +6,7 @@ mod cpio;
 mod disk;
 mod machine;
 mod oracle;
+mod outside;
 mod session;
 mod slots;
 mod subset;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 pub use cpio::Archive;
 pub use disk::fat_disk;
 pub use machine::{Flavour, Machine};
+pub use outside::Headers;
 pub use session::Session;
 pub use subset::subset;
 
