@@ -9,6 +9,7 @@ MODULE_PARM_DESC(err, "what init answers");
 
 static int __init failinit_init(void)
 {
+	pr_info("failinit: answers %d\n", err);
 	return err;
 }
 

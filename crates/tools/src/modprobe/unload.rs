@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kmod::Error;
 use kmod::act::{self, Event, Failure};
-use kmod::explain::{Permanence, explain_removal, facts};
+use kmod::explain::{Reason, Standing, explain_removal, facts};
 use kmod::kernel::{Force, Kernel, Loaded};
 use kmod::lookup::{Match, Via, lookup};
 use kmod::name;
@@ -120,7 +120,7 @@ fn refused<K: Kernel>(options: &Modprobe, module: &str, loaded: &[Loaded], error
         return if in_use { Refusal::InUse } else { told(console, format_args!("could not remove '{module}': {error}")) };
     };
     let entry = loaded.iter().find(|entry| name::from_word(&entry.name) == module);
-    let reasons = explain_removal(errno, entry.map_or(Permanence::Removable, Permanence::from), &facts::of_kernel(None));
+    let reasons = explain_removal(errno, entry.map_or(Standing::Removable, Standing::from), &facts::of_kernel(None));
     if reasons.is_empty() && K::errno(error).is_some_and(busy) {
         return Refusal::InUse;
     }
@@ -140,7 +140,12 @@ pub(super) fn unplanned(loaded: &[Loaded], error: Error, console: &mut Console) 
 }
 
 fn in_use(loaded: &[Loaded], module: &str, console: &mut Console) -> Failed {
-    fatal(console, format_args!("Module {module} is in use{}.", users(loaded, module)))
+    let standing = loaded.iter().find(|m| name::from_word(&m.name) == module).map(Standing::from);
+    let reason = match standing {
+        Some(Standing::Starting) => format!(": {}", Reason::Starting),
+        _ => users(loaded, module),
+    };
+    fatal(console, format_args!("Module {module} is in use{reason}."))
 }
 
 fn busy(errno: uapi::Errno) -> bool {
