@@ -4,10 +4,10 @@
 
 mod classes;
 pub mod cli;
-pub mod control;
-mod run;
 mod coldplug;
+pub mod control;
 mod judge;
+mod run;
 pub mod uevents;
 
 pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};
