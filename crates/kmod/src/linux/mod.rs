@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 pub use sys::{Peer, map, peer_credentials, peer_groups};
-pub(crate) use sys::{SignalsHeld, keep_freed_memory};
+pub(crate) use sys::SignalsHeld;
 
 use crate::error::IoAction;
 use crate::kernel::{Force, Insert, Kernel, Loaded};
