@@ -124,7 +124,12 @@ fn watch_absent<K: Kernel>(kernel: &mut K, step: &Step, watch: &mut dyn FnMut(Ev
     }
 }
 
-fn load_step<K: Kernel>(
+/// Carries out one step of a plan for loading, without looking whether its module is in the kernel already: for those who know, or who
+/// carry out the steps of many plans in an order of their own.
+///
+/// # Errors
+/// [`Failure`], also where the module is there already (`EEXIST`).
+pub fn load_step<K: Kernel>(
     kernel: &mut K,
     step: &Step,
     conditions: &Conditions,

@@ -1,0 +1,15 @@
+//! kerneld on Linux: sees, decides, loads and explains what the running kernel asks for.
+//!
+//! One file per command, each a `clap` definition and what it does; [`cli`] is the table of them.
+
+mod classes;
+pub mod cli;
+mod coldplug;
+pub mod control;
+mod judge;
+mod run;
+pub mod uevents;
+
+pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};
+
+pub use cli::{command, is_command, run};
