@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::classes::Classes;
+use super::coldplug::Coldplug;
+use super::run::Run;
 
 /// Sees, decides, loads and explains what the running kernel asks for
 #[derive(Debug, Parser)]
@@ -20,7 +22,9 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(Run),
     Classes(Classes),
+    Coldplug(Coldplug),
 }
 
 /// Why a command failed, in full.
@@ -49,7 +53,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let done = match cli.command {
+        Command::Run(options) => options.run(),
         Command::Classes(options) => options.run(),
+        Command::Coldplug(options) => options.run(),
     };
     done.unwrap_or_else(|failure| {
         let _ = writeln!(std::io::stderr(), "kerneld: {failure}");

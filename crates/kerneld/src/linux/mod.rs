@@ -4,5 +4,12 @@
 
 mod classes;
 pub mod cli;
+mod coldplug;
+pub mod control;
+mod judge;
+mod run;
+pub mod uevents;
+
+pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};
 
 pub use cli::{command, is_command, run};

@@ -3,13 +3,17 @@
 //! No root, no hardware virtualization, no network and no disk is needed while a guest runs.
 
 mod cpio;
+mod devices;
 mod disk;
 mod machine;
 mod oracle;
+mod outside;
+mod programs;
 mod session;
 mod slots;
 mod subset;
 mod vmlinux;
+mod whole;
 
 use std::io::Read;
 use std::path::Path;
@@ -17,10 +21,14 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 pub use cpio::Archive;
+pub use devices::{WHOLE_TREE, many_devices};
 pub use disk::fat_disk;
 pub use machine::{Flavour, Machine};
+pub use outside::Headers;
+pub use programs::program;
 pub use session::Session;
 pub use subset::subset;
+pub use whole::WholeTree;
 
 use crate::debian::{self, FetchError};
 
@@ -133,6 +141,17 @@ impl Guest {
         for name in crate::programs::TOOLS.iter().filter(|name| **name != "modutils") {
             self.archive.link(&format!("sbin/{name}"), "modutils");
         }
+        Ok(self)
+    }
+
+    /// Puts the static daemon into `/usr/sbin`, and beside it the helper that the kernel is to call: the multi-call program of
+    /// [`tools`](Self::tools), which has to be there too, under the name `kerneld-request`.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn daemon(&mut self, program: &Path) -> std::io::Result<&mut Self> {
+        self.archive.copy(program, "usr/sbin/kerneld")?;
+        self.archive.link("usr/sbin/kerneld-request", "/sbin/modutils");
         Ok(self)
     }
 

@@ -1,0 +1,245 @@
+//! The loop: devices come in, steps go out to the threads, and what became of them comes back.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use demand::Paths;
+use kmod::kernel::Kernel;
+use kmod::name;
+use kmod::plan::Step;
+
+use super::planner::Planner;
+use super::pool::{self, Finished};
+use super::progress::Progress;
+use super::report::{Report, Timing};
+use super::requests::{New, Requests};
+use super::schedule::{Node, Schedule};
+use super::target::Target;
+use crate::linux::judge::Judge;
+use crate::linux::uevents::{DeviceRequest, Followed, Follower, walk};
+
+/// How often files that are waited for are looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How long things may take, and how many at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// At most so long in all.
+    pub(super) within: Duration,
+    /// The end has come when nothing was new for so long.
+    pub(super) calm: Duration,
+    /// Threads that load.
+    pub(super) jobs: usize,
+}
+
+/// What comes in.
+enum News {
+    Finished(Finished),
+    Followed(Followed),
+}
+
+/// A run from the first device to the last.
+#[derive(Debug)]
+pub(super) struct Run {
+    paths: Paths,
+    planner: Planner,
+    judge: Judge,
+    limits: Limits,
+    targets: Vec<Target>,
+    requests: Requests,
+    /// The devices that were seen, for targets that are devices.
+    devices: Vec<DeviceRequest>,
+    seen: HashSet<DeviceRequest>,
+    schedule: Schedule,
+    timings: Vec<(Node, Timing)>,
+    problems: Vec<String>,
+    overruns: u64,
+    refused: u64,
+    start: Instant,
+    /// When something was new for the last time.
+    news: Instant,
+    last_load: Option<Instant>,
+}
+
+impl Run {
+    /// Nothing is done yet.
+    pub(super) fn new(paths: &Paths, planner: Planner, judge: Judge, limits: Limits, targets: Vec<Target>) -> Self {
+        let start = Instant::now();
+        Self {
+            paths: paths.clone(),
+            planner,
+            judge,
+            limits,
+            targets,
+            requests: Requests::default(),
+            devices: Vec::new(),
+            seen: HashSet::new(),
+            schedule: Schedule::default(),
+            timings: Vec::new(),
+            problems: Vec::new(),
+            overruns: 0,
+            refused: 0,
+            start,
+            news: start,
+            last_load: None,
+        }
+    }
+
+    /// Walks and plans, and loads nothing.
+    pub(super) fn plan_only(&mut self) {
+        self.walk();
+    }
+
+    /// Loads until the end has come.
+    pub(super) fn load<K: Kernel + Clone + Send>(&mut self, mut kernel: K) {
+        match kernel.modules() {
+            Ok(loaded) => {
+                let live = loaded.iter().filter(|module| module.state == "Live").map(|module| name::from_word(&module.name));
+                self.schedule = Schedule::new(live.collect());
+            }
+            Err(error) => self.problems.push(error.to_string()),
+        }
+        // Listening begins before the walk: what comes during it is seen by one of the two.
+        let follower = Follower::open(&self.paths).map_err(|error| self.problems.push(format!("announcements of devices: {error}"))).ok();
+        let announced = follower.is_some();
+        let (steps, to_do) = mpsc::channel();
+        let (say, news) = mpsc::channel();
+        let to_do = Mutex::new(to_do);
+        let end = Arc::new(AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let listener = follower.map(|follower| {
+                let (say, end) = (say.clone(), Arc::clone(&end));
+                scope.spawn(move || listen(follower, &say, &end))
+            });
+            for _ in 0..self.limits.jobs {
+                let (kernel, say, to_do) = (kernel.clone(), say.clone(), &to_do);
+                scope.spawn(move || pool::work(kernel, to_do, |finished| say.send(News::Finished(finished)).is_ok()));
+            }
+            self.walk();
+            self.attend(&steps, &news, announced);
+            end.store(true, Ordering::Relaxed);
+            drop(steps);
+            self.refused = listener.and_then(|listener| listener.join().ok()).unwrap_or_default();
+        });
+    }
+
+    /// Takes all devices in that are there.
+    fn walk(&mut self) {
+        for device in walk(&self.paths) {
+            self.device(device);
+        }
+    }
+
+    fn device(&mut self, device: DeviceRequest) {
+        match self.requests.add(&device, &self.planner, &self.judge) {
+            Ok(New::Nothing) => {}
+            Ok(New::Settled) => self.news = Instant::now(),
+            Ok(New::Plan(plan)) => {
+                self.news = Instant::now();
+                let planner = &self.planner;
+                self.schedule.add(&plan, |module| planner.dependencies(module));
+            }
+            Err(error) => self.problems.push(format!("{}: {error}", device.name)),
+        }
+        if self.seen.insert(device.clone()) {
+            self.devices.push(device);
+        }
+    }
+
+    /// The loop.
+    fn attend(&mut self, steps: &Sender<(Node, Step)>, news: &Receiver<News>, announced: bool) {
+        let mut progress = Progress::new();
+        loop {
+            let arrived = !self.targets.is_empty() && self.missing().next().is_none();
+            let over = self.start.elapsed() >= self.limits.within;
+            if (arrived || over) && self.schedule.running().next().is_none() {
+                break;
+            }
+            while !arrived && !over && self.schedule.running().count() < self.limits.jobs {
+                let Some(next) = self.schedule.next() else { break };
+                if steps.send(next).is_err() {
+                    break;
+                }
+            }
+            let calm = self.schedule.is_idle() && self.news.elapsed() >= self.limits.calm;
+            if calm && !announced {
+                self.walk();
+            }
+            if calm && self.targets.is_empty() && self.news.elapsed() >= self.limits.calm {
+                break;
+            }
+            progress.show(|| self.progress());
+            match news.recv_timeout(TICK) {
+                Ok(news) => self.take_in(news),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        progress.end();
+    }
+
+    fn take_in(&mut self, news: News) {
+        match news {
+            News::Finished(finished) => {
+                let now = Instant::now();
+                (self.news, self.last_load) = (now, Some(now));
+                let at = finished.began.duration_since(self.start);
+                self.timings.push((finished.node, Timing { at, took: finished.took }));
+                self.schedule.done(finished.node, finished.done);
+            }
+            News::Followed(Followed::Request(device)) => self.device(device),
+            News::Followed(Followed::Other(uevent)) => {
+                if uevent.action == "add" {
+                    self.news = Instant::now();
+                }
+            }
+            News::Followed(Followed::Overrun) => self.overruns += 1,
+        }
+    }
+
+    /// What is waited for and not there.
+    fn missing(&self) -> impl Iterator<Item = &Target> {
+        self.targets.iter().filter(|target| !target.is_there(&self.paths, &self.devices))
+    }
+
+    fn progress(&self) -> String {
+        let loading: Vec<&str> = self.schedule.running().take(3).collect();
+        let missing: Vec<String> = self.missing().take(2).map(ToString::to_string).collect();
+        let waits = if missing.is_empty() { String::new() } else { format!(", waiting for {}", missing.join(", ")) };
+        let loading = if loading.is_empty() { String::new() } else { format!(", loading {}", loading.join(" ")) };
+        format!("{:5.1} s: {} drivers{loading}{waits}", self.start.elapsed().as_secs_f64(), self.timings.len())
+    }
+
+    /// What has come of all.
+    pub(super) fn report(&self, release: &str, dry: bool) -> Report {
+        let missing = self.missing().map(ToString::to_string).collect();
+        let mut report = Report::new(&self.requests, &self.schedule, &self.timings, release, self.start);
+        report.dry_run = dry;
+        report.devices = self.devices.len();
+        report.missing = missing;
+        report.problems.clone_from(&self.problems);
+        report.overruns = self.overruns;
+        report.refused_announcements = self.refused;
+        report.last_load = self.last_load.map(|last| super::report::microseconds(last.duration_since(self.start)));
+        report
+    }
+}
+
+/// Passes on what happens to devices until the end, and answers how many messages were refused.
+fn listen(mut follower: Follower, say: &Sender<News>, end: &AtomicBool) -> u64 {
+    while !end.load(Ordering::Relaxed) {
+        match follower.next(TICK) {
+            Ok(Some(followed)) => {
+                if say.send(News::Followed(followed)).is_err() {
+                    break;
+                }
+            }
+            Ok(None) => {}
+            Err(_) => break,
+        }
+    }
+    follower.refused().0
+}
