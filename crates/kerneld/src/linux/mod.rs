@@ -2,12 +2,18 @@
 //!
 //! One file per command, each a `clap` definition and what it does; [`cli`] is the table of them.
 
+mod allow;
 mod classes;
 pub mod cli;
 mod coldplug;
 pub mod control;
 mod judge;
+mod install;
+mod log;
+mod root;
 mod run;
+mod status;
+mod top;
 pub mod uevents;
 
 pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};

@@ -30,13 +30,12 @@ use super::control::Control;
 use crate::signals::{Event, Signals};
 use crate::{Level, Log};
 
-pub use chronicle::JournalState;
 pub use engine::Engine;
 pub use kernels::{Kernels, Rehearsal, Running};
 pub use locks::{ModuleLock, ModuleLocks};
 pub use rules::{PolicyState, Source};
 pub use status::{Status, Summary};
-pub use tally::{Busy, Count, Ending, verdict, who};
+pub use tally::{Busy, Ending, verdict, who};
 pub use teller::Teller;
 
 pub(super) use engine::Shared;
