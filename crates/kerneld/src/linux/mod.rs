@@ -4,6 +4,7 @@
 
 mod classes;
 pub mod cli;
+pub mod evidence;
 pub mod uevents;
 
 pub use cli::{command, is_command, run};
