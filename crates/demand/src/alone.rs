@@ -48,6 +48,15 @@ pub struct LastPolicy {
 }
 
 impl LastPolicy {
+    /// The administrator's policy where it can be read, else the best that there is.
+    #[must_use]
+    pub fn from_files(paths: &Paths) -> Self {
+        match Policy::load(paths) {
+            Ok(policy) => Self { source: Source::Files, policy, grants: Vec::new() },
+            Err(_) => Self::read(paths),
+        }
+    }
+
     /// The best that can be read.
     #[must_use]
     pub fn read(paths: &Paths) -> Self {

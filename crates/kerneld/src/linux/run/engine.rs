@@ -60,10 +60,9 @@ impl<K: Kernels> Engine<K> {
         })
     }
 
-    /// Finds who made the kernel ask for a name.
-    #[must_use]
-    pub fn requesters(&self, name: &RequestName) -> Vec<Requester> {
-        self.finder.requesters(name)
+    /// Finds who made the kernel start a helper with this name; or who started the helper, if it was not the kernel.
+    pub(crate) fn requesters(&self, name: &RequestName, helper: u32) -> Vec<Requester> {
+        self.finder.starter_of(helper).map_or_else(|| self.finder.requesters(name), |starter| vec![starter])
     }
 
     /// Serves a request of these requesters (none: nobody was found), and records it.

@@ -19,7 +19,6 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFla
 
 use super::engine::Shared;
 use super::kernels::Kernels;
-use super::peer;
 
 /// Most workers.
 pub(crate) const MOST_WORKERS: usize = 64;
@@ -143,24 +142,21 @@ impl<K: Kernels> Requests<K> {
     }
 
     fn serve(&self, connection: &OwnedFd, packet: &mut [u8], arrived: Instant) {
-        let name = match self.question(connection, packet) {
-            Ok(Some(name)) => name,
+        let (helper, name) = match self.question(connection, packet) {
+            Ok(Some(asked)) => asked,
             Ok(None) => return,
             Err(reason) => {
                 self.engine.tally().refuse();
                 return answer(connection, &Answer::Refused(reason));
             }
         };
-        let requesters = match peer::of_request(connection.as_fd()) {
-            Some(requester) => vec![requester],
-            None => self.engine.requesters(&name),
-        };
+        let requesters = self.engine.requesters(&name, helper);
         let outcome = self.engine.serve(&name, requesters, arrived, &mut || answer(connection, &Answer::Accepted));
         answer(connection, &Answer::Done(outcome));
     }
 
-    /// The name that is asked for; `None` if the peer went away or took too long.
-    fn question(&self, connection: &OwnedFd, packet: &mut [u8]) -> Result<Option<RequestName>, String> {
+    /// The helper, and the name that it asks for; `None` if the peer went away or took too long.
+    fn question(&self, connection: &OwnedFd, packet: &mut [u8]) -> Result<Option<(u32, RequestName)>, String> {
         let peer = kmod::linux::peer_credentials(connection.as_fd()).map_err(|error| error.to_string())?;
         if peer.uid != self.uid {
             return Err(format!("uid {} may not ask here", peer.uid));
@@ -177,7 +173,8 @@ impl<K: Kernels> Requests<K> {
         if ask.version != VERSION {
             return Err(format!("message of version {}, not {VERSION}", ask.version));
         }
-        RequestName::new(&ask.name, Origin::Helper).map(Some).map_err(|bad| bad.to_string())
+        let name = RequestName::new(&ask.name, Origin::Helper).map_err(|bad| bad.to_string())?;
+        Ok(Some((peer.pid, name)))
     }
 }
 
