@@ -5,15 +5,17 @@
 mod allow;
 mod classes;
 pub mod cli;
-pub mod evidence;
 pub mod control;
+pub mod evidence;
 mod install;
+pub mod leases;
 mod log;
 mod root;
 mod run;
 mod status;
 mod top;
 pub mod uevents;
+mod why;
 
 pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};
 

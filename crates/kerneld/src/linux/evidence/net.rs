@@ -189,9 +189,6 @@ mod tests {
         let text = "protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se re sp bi br ha uh gp em\n\
                     SCTP      1832      2      -1   NI       0   no   sctp        y  y\n\
                     UNIX      1024    331      -1   NI       0   yes  kernel      n  n\n";
-        assert_eq!(protocols(text), [
-            ("sctp".to_owned(), "SCTP".to_owned(), 2),
-            ("kernel".to_owned(), "UNIX".to_owned(), 331)
-        ]);
+        assert_eq!(protocols(text), [("sctp".to_owned(), "SCTP".to_owned(), 2), ("kernel".to_owned(), "UNIX".to_owned(), 331)]);
     }
 }

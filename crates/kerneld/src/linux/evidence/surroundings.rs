@@ -87,6 +87,22 @@ impl Surroundings {
             faults,
         }
     }
+
+    fn module(&self, module: &str) -> Option<&Loaded> {
+        self.loaded.as_ref().ok()?.iter().find(|loaded| name::from_word(&loaded.name) == module)
+    }
+
+    /// Whether a module is there, or may be.
+    #[must_use]
+    pub fn is_loaded(&self, module: &str) -> bool {
+        self.loaded.is_err() || self.module(module).is_some()
+    }
+
+    /// Whether a module is there and nothing refers to it.
+    #[must_use]
+    pub fn is_free(&self, module: &str) -> bool {
+        self.module(module).is_some_and(|loaded| loaded.refcnt == Some(0) && loaded.holders.is_empty())
+    }
 }
 
 fn text(path: &Path) -> String {
@@ -198,12 +214,8 @@ mod tests {
     #[test]
     fn lists_of_the_kernel_are_read() {
         let line = "36 35 7:0 / /mnt/a\\040b rw,noatime shared:1 master:2 - fuse.sshfs /dev/loop0 rw";
-        let wanted = Mount {
-            kind: "fuse".to_owned(),
-            place: "/mnt/a\\040b".to_owned(),
-            device: "7:0".to_owned(),
-            whose: "process 1".to_owned(),
-        };
+        let wanted =
+            Mount { kind: "fuse".to_owned(), place: "/mnt/a\\040b".to_owned(), device: "7:0".to_owned(), whose: "process 1".to_owned() };
         assert_eq!(mount(line, "process 1"), Some(wanted));
         let text = "Character devices:\n  1 mem\n\nBlock devices:\n  7 loop\n253 device-mapper\n";
         assert_eq!(majors(text), BTreeMap::from([("loop".to_owned(), 7), ("device-mapper".to_owned(), 253)]));

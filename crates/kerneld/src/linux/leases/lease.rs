@@ -53,6 +53,33 @@ pub struct Ledger {
     pub leases: BTreeMap<String, Lease>,
     /// Histories by module.
     pub histories: BTreeMap<String, History>,
+    /// Since when modules are idle, in microseconds since 1970; for reports.
+    pub idle: BTreeMap<String, u64>,
+}
+
+/// The leases that a record makes: one for each module that its request put into the kernel.
+#[must_use]
+pub(super) fn made_by(paths: &Paths, record: &Record) -> Vec<Lease> {
+    if !matches!(record.outcome, Outcome::Loaded | Outcome::Failed { .. }) {
+        return Vec::new();
+    }
+    let asked = record.plan.iter().rev().find(|step| step.why.starts_with("asked for")).map(|step| step.module.clone());
+    // What a module was like at first can be seen only now.
+    let fresh = super::stamp_age(record.time) < super::FRESH;
+    let lease = |step: &demand::PlanStep| {
+        let inode = inode(paths, &step.module);
+        Lease {
+            module: step.module.clone(),
+            with: asked.clone().filter(|asked| *asked != step.module),
+            request: record.request.as_str().to_owned(),
+            class: record.class,
+            for_device: record.requesters.iter().any(|requester| requester.kind == Kind::Device),
+            since: record.time,
+            inode,
+            baseline: (fresh && inode.is_some()).then(|| Baseline::take(paths, &step.module)),
+        }
+    };
+    record.plan.iter().filter(|step| step.loaded).map(lease).collect()
 }
 
 /// Where it is kept: it ends with the boot.
@@ -87,34 +114,13 @@ impl Ledger {
         fs::rename(draft, path)
     }
 
-    /// Takes in what has become of a request. Answers whether there is anything new.
-    pub fn note(&mut self, paths: &Paths, record: &Record) -> bool {
-        let loaded = || record.plan.iter().filter(|step| step.loaded);
-        if record.boot != self.boot || !matches!(record.outcome, Outcome::Loaded | Outcome::Failed { .. }) || loaded().next().is_none() {
-            return false;
+    /// Takes in a new lease: the module has come, perhaps back.
+    pub fn take(&mut self, lease: Lease) {
+        let history = self.histories.entry(lease.module.clone()).or_default();
+        if history.removed.take().is_some() {
+            history.comebacks.push(lease.since);
         }
-        let asked = record.plan.iter().rev().find(|step| step.why.starts_with("asked for")).map(|step| step.module.clone());
-        for step in loaded() {
-            let inode = inode(paths, &step.module);
-            // A module that is gone again already, or that came as another life long ago.
-            let fresh = super::stamp_age(record.time) < super::FRESH;
-            let lease = Lease {
-                module: step.module.clone(),
-                with: asked.clone().filter(|asked| *asked != step.module),
-                request: record.request.as_str().to_owned(),
-                class: record.class,
-                for_device: record.requesters.iter().any(|requester| requester.kind == Kind::Device),
-                since: record.time,
-                inode,
-                baseline: (fresh && inode.is_some()).then(|| Baseline::take(paths, &step.module)),
-            };
-            self.leases.insert(step.module.clone(), lease);
-            let history = self.histories.entry(step.module.clone()).or_default();
-            if history.removed.take().is_some() {
-                history.comebacks.push(record.time);
-            }
-        }
-        true
+        self.leases.insert(lease.module.clone(), lease);
     }
 
     /// Forgets modules that are gone, and lives that are over. Answers whether there were any.

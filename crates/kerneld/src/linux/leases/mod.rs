@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use demand::policy::{LeaseMode, Leases as Settings};
+use demand::policy::{LeaseMode, Leases as Settings, show_duration};
 use demand::{Class, Paths, Record, stamp};
 use kmod::kernel::{Force, Kernel, Loaded};
 use kmod::name;
@@ -76,6 +76,8 @@ pub struct Keeper {
     paths: Paths,
     release: String,
     turnstile: Turnstile,
+    /// New leases that have not been taken in: whoever loads does not wait for whoever looks around.
+    new: Mutex<Vec<Lease>>,
     inner: Mutex<Inner>,
 }
 
@@ -88,6 +90,8 @@ struct Inner {
     /// Those that were reported as idle already.
     told: BTreeSet<String>,
     uses: Option<Uses>,
+    /// What is known of files of modules.
+    subjects: BTreeMap<String, Subject>,
 }
 
 impl Keeper {
@@ -95,13 +99,19 @@ impl Keeper {
     #[must_use]
     pub fn new(paths: &Paths, stamp: &stamp::Stamp, settings: Settings) -> Self {
         let ledger = Ledger::load(paths, &stamp.boot);
-        let inner = Inner { settings, ledger, idle: BTreeMap::new(), told: BTreeSet::new(), uses: None };
-        Self { paths: paths.clone(), release: stamp.release.clone(), turnstile: Turnstile::default(), inner: Mutex::new(inner) }
+        let inner = Inner { settings, ledger, idle: BTreeMap::new(), told: BTreeSet::new(), uses: None, subjects: BTreeMap::new() };
+        Self {
+            paths: paths.clone(),
+            release: stamp.release.clone(),
+            turnstile: Turnstile::default(),
+            new: Mutex::default(),
+            inner: Mutex::new(inner),
+        }
     }
 
     /// The policy has changed.
     pub fn reconfigure(&self, settings: Settings) {
-        self.lock().settings = settings;
+        lock(&self.inner).settings = settings;
     }
 
     /// To be called before a demand about these modules looks at what is loaded; the answer is to be kept until it is answered.
@@ -109,22 +119,29 @@ impl Keeper {
         self.turnstile.demand(modules)
     }
 
-    /// To be called with every record.
+    /// To be called with every record, as soon as there is one.
     pub fn note(&self, record: &Record) {
         // Nearly all records load nothing.
         if record.plan.iter().any(|step| step.loaded) {
-            let mut inner = self.lock();
-            if inner.ledger.note(&self.paths, record) {
-                // The next daemon of this boot would leave these modules alone; nothing else is lost.
-                let _ = inner.ledger.save(&self.paths);
+            lock(&self.new).extend(lease::made_by(&self.paths, record));
+            if let Ok(mut inner) = self.inner.try_lock() {
+                self.take_in(&mut inner);
             }
+        }
+    }
+
+    fn take_in(&self, inner: &mut Inner) {
+        let new = std::mem::take(&mut *lock(&self.new));
+        if !new.is_empty() {
+            new.into_iter().for_each(|lease| inner.ledger.take(lease));
+            inner.save(&self.paths);
         }
     }
 
     /// How long to wait before the next [`tick`](Self::tick); `None` while leases are off.
     #[must_use]
     pub fn rest(&self) -> Option<Duration> {
-        let inner = self.lock();
+        let inner = lock(&self.inner);
         let settings = &inner.settings;
         let shortest = settings.classes.iter().filter_map(|class| settings.period_of(*class)).min().unwrap_or(settings.period);
         (settings.mode != LeaseMode::Off).then(|| (shortest / 4).clamp(SHORTEST_TICK, LONGEST_TICK))
@@ -132,32 +149,37 @@ impl Keeper {
 
     /// Looks at all leases, and takes away what is due.
     pub fn tick<K: Kernel>(&self, kernel: &mut K) -> Vec<Event> {
-        let mut inner = self.lock();
+        let mut inner = lock(&self.inner);
         let mut events = Vec::new();
         if inner.settings.mode == LeaseMode::Off {
             inner.uses = None;
             inner.idle.clear();
             return events;
         }
-        if inner.ledger.tidy(&self.paths) {
-            let _ = inner.ledger.save(&self.paths);
-        }
+        self.take_in(&mut inner);
         let Ok(loaded) = kernel.modules() else { return events };
-        inner.look(&self.paths, &loaded, &mut events);
+        let gone = inner.ledger.tidy(&self.paths);
+        if inner.look(&self.paths, &loaded, &mut events) || gone {
+            inner.save(&self.paths);
+        }
         let due = inner.due();
         if due.is_empty() {
             return events;
         }
         let mut around = Surroundings::gather(&self.paths);
         for module in due {
-            let mut next = Some(module);
+            let mut tried = BTreeSet::new();
+            let mut next = Some(module.clone());
             // What came along with a module may go right after it.
-            while let Some(module) = next.take() {
-                let (event, gone) = self.end(&mut inner, kernel, &around, &module);
+            while let Some(one) = next.take() {
+                let (event, gone) = self.end(&mut inner, kernel, &around, &one);
                 events.extend(event);
+                tried.insert(one);
                 if gone {
                     around = Surroundings::gather(&self.paths);
-                    next = inner.left_behind(&module, &around);
+                }
+                if !around.is_loaded(&module) {
+                    next = inner.left_behind(&module, &around, &tried);
                 }
             }
         }
@@ -175,7 +197,7 @@ impl Keeper {
             let new = inner.told.insert(module.to_owned());
             return (new.then(|| Event::WouldRemove { module: module.to_owned() }), false);
         }
-        let quiet = if inner.ledger.leases.get(module).is_some_and(|lease| lease.with.is_some()) { SHORTEST_TICK } else { inner.period(module) };
+        let quiet = inner.period(module);
         let done = self.turnstile.remove(module, quiet, || {
             // Everything that could have changed since the first look, once more, as late as can be.
             let again = Surroundings::gather(&self.paths);
@@ -189,49 +211,52 @@ impl Keeper {
             Ok(()) => {
                 let request = inner.ledger.leases.remove(module).map(|lease| lease.request).unwrap_or_default();
                 inner.ledger.histories.entry(module.to_owned()).or_default().removed = Some(stamp::now());
-                let _ = inner.ledger.save(&self.paths);
+                inner.save(&self.paths);
                 (Some(Event::Removed { module: module.to_owned(), request, idle }), true)
             }
             Err(error) => (Some(Event::Refused { module: module.to_owned(), error }), false),
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Inner {
-    /// Sees which modules are idle, and since when.
-    fn look(&mut self, paths: &Paths, loaded: &[Loaded], events: &mut Vec<Event>) {
-        if self.uses.is_none() {
+    /// Sees which modules are idle, and since when. Answers whether that is news.
+    fn look(&mut self, paths: &Paths, loaded: &[Loaded], events: &mut Vec<Event>) -> bool {
+        let uses = self.uses.get_or_insert_with(|| {
             let uses = Uses::open(paths);
             events.extend(uses.fault().map(|fault| Event::NoTracing { why: fault.to_string() }));
-            self.uses = Some(uses);
-        }
-        let mut used = BTreeSet::new();
-        if let Some(uses) = &mut self.uses {
-            used = uses.drain();
-            uses.watch(self.ledger.leases.keys().map(String::as_str));
-        }
+            uses
+        });
+        let used = uses.drain();
+        uses.watch(self.ledger.leases.keys().map(String::as_str));
         let now = Instant::now();
+        let before = self.ledger.idle.clone();
         for module in self.ledger.leases.keys() {
             let free = |found: &Loaded| found.refcnt == Some(0) && found.holders.is_empty() && found.state == "Live";
             if used.contains(module) || !loaded.iter().any(|found| name::from_word(&found.name) == *module && free(found)) {
                 self.idle.remove(module);
+                self.ledger.idle.remove(module);
             } else {
                 self.idle.entry(module.clone()).or_insert(now);
+                self.ledger.idle.entry(module.clone()).or_insert_with(stamp::now);
             }
         }
         let leases = &self.ledger.leases;
         self.idle.retain(|module, _| leases.contains_key(module));
+        self.ledger.idle.retain(|module, _| leases.contains_key(module));
+        self.subjects.retain(|module, _| leases.contains_key(module));
+        before != self.ledger.idle
+    }
+
+    /// The next daemon of this boot would leave modules alone that are not in the file; nothing else is lost with it.
+    fn save(&self, paths: &Paths) {
+        let _ = self.ledger.save(paths);
     }
 
     /// How long a module has to be idle: its class's period, doubled with every comeback.
     fn period(&mut self, module: &str) -> Duration {
-        let Some(lease) = self.ledger.leases.get(module) else { return self.settings.period };
-        let period = self.settings.period_of(lease.class).unwrap_or(self.settings.period);
-        period.saturating_mul(2_u32.saturating_pow(self.comebacks(module).min(MOST_DOUBLINGS)))
+        let comebacks = self.comebacks(module);
+        period_of(&self.settings, self.ledger.leases.get(module).map(|lease| lease.class), comebacks)
     }
 
     fn comebacks(&mut self, module: &str) -> u32 {
@@ -246,9 +271,9 @@ impl Inner {
     }
 
     /// A module that came along with this one, and that nobody uses now.
-    fn left_behind(&self, module: &str, around: &Surroundings) -> Option<String> {
+    fn left_behind(&self, module: &str, around: &Surroundings, tried: &BTreeSet<String>) -> Option<String> {
         let came = self.ledger.leases.values().filter(|lease| lease.with.as_deref() == Some(module));
-        came.map(|lease| lease.module.clone()).find(|left| around.is_free(left))
+        came.map(|lease| lease.module.clone()).find(|left| !tried.contains(left) && around.is_free(left))
     }
 
     /// All rows about a module with a lease.
@@ -257,13 +282,13 @@ impl Inner {
         let lease = self.ledger.leases.get(module);
         let mut findings = policy_rows(&self.settings, lease, around, module);
         let comeback = if comebacks >= pin_after {
-            State::Holds(vec![format!("it came back {comebacks} times within {} s", self.settings.pin_within.as_secs())])
+            State::Holds(vec![format!("it came back {comebacks} times within {}", show_duration(self.settings.pin_within))])
         } else {
             State::Clear
         };
         findings.push(Finding { row: Row::Comeback, state: comeback });
-        let subject = Subject::of(paths, release, module);
-        findings.extend(judge(paths, around, &subject, lease.and_then(|lease| lease.baseline.as_ref())));
+        let subject = self.subjects.entry(module.to_owned()).or_insert_with(|| Subject::of(paths, release, module));
+        findings.extend(judge(paths, around, subject, lease.and_then(|lease| lease.baseline.as_ref())));
         findings
     }
 }
@@ -292,6 +317,16 @@ pub(crate) fn policy_rows(settings: &Settings, lease: Option<&Lease>, around: &S
     };
     let rows = [(Row::Origin, State::Clear), (Row::Again, again), (Row::Class, class)];
     rows.into_iter().map(|(row, state)| Finding { row, state }).collect()
+}
+
+/// How long a module of a class has to be idle after so many comebacks.
+fn period_of(settings: &Settings, class: Option<Class>, comebacks: u32) -> Duration {
+    let period = class.and_then(|class| settings.period_of(class)).unwrap_or(settings.period);
+    period.saturating_mul(2_u32.saturating_pow(comebacks.min(MOST_DOUBLINGS)))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long ago a time of a record is.

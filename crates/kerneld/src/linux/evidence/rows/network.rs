@@ -144,4 +144,3 @@ pub(in super::super) fn rules(around: &Surroundings, subject: &Subject) -> State
         Ok(facts)
     })
 }
-
