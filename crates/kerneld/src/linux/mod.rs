@@ -8,13 +8,16 @@ pub mod cli;
 mod coldplug;
 pub mod control;
 mod judge;
+pub mod evidence;
 mod install;
+pub mod leases;
 mod log;
 mod root;
 mod run;
 mod status;
 mod top;
 pub mod uevents;
+mod why;
 
 pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};
 
