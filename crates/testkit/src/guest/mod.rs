@@ -11,6 +11,7 @@ mod programs;
 mod session;
 mod slots;
 mod subset;
+mod trigger;
 mod vmlinux;
 mod whole;
 
@@ -26,6 +27,7 @@ pub use machine::{Flavour, Machine};
 pub use programs::program;
 pub use session::Session;
 pub use subset::subset;
+pub use trigger::{TRIGGER, Triggered};
 pub use whole::WholeTree;
 
 use crate::debian::{self, FetchError};
