@@ -134,8 +134,15 @@ fn measure(flavour: Flavour, against: Against, modules: &[String]) -> Result<Tri
             start = START;
         }
     }
+    let begin = std::time::Instant::now();
     let run = guest.boot(&format!("{start}{TRIGGER}")).map_err(surprise)?;
     let console = run.ok();
     let triggered = Triggered::read(&console);
+    // Each run takes minutes.
+    let (count, seconds) = (triggered.modules().len(), begin.elapsed().as_secs());
+    eprintln!("{flavour:?}, against it {against:?}: {count} modules in {seconds} s");
+    for (class, asked, modules) in &triggered.classes {
+        eprintln!("  {class}: {asked} names, {} modules: {}", modules.len(), modules.join(" "));
+    }
     if triggered.classes.len() < 10 { Err(surprise(console)) } else { Ok(triggered) }
 }
