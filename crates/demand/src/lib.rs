@@ -5,15 +5,23 @@
 //! stands in for a daemon which does not answer decide by the same code.
 #![forbid(unsafe_code)]
 
+pub mod alone;
+pub mod ask;
+pub mod carry;
 mod class;
 mod decision;
 mod file;
 pub mod journal;
+pub mod judge;
 mod name;
 pub mod paths;
 pub mod policy;
 mod record;
 mod requester;
+pub mod resolve;
+pub mod spool;
+pub mod stamp;
+pub mod who;
 pub mod wire;
 
 pub use class::{Class, Reach};

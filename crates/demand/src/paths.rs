@@ -81,6 +81,12 @@ impl Paths {
         self.file("/run/kerneld/control.sock")
     }
 
+    /// Where the numbers for Prometheus are to be had.
+    #[must_use]
+    pub fn metrics_socket(&self) -> PathBuf {
+        self.file("/run/kerneld/metrics.sock")
+    }
+
     /// What `kernel.modprobe` was before the helper was installed.
     #[must_use]
     pub fn former_modprobe(&self) -> PathBuf {

@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::classes::Classes;
 use super::coldplug::Coldplug;
+use super::run::Run;
 
 /// Sees, decides, loads and explains what the running kernel asks for
 #[derive(Debug, Parser)]
@@ -21,6 +22,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(Run),
     Classes(Classes),
     Coldplug(Coldplug),
 }
@@ -51,6 +53,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let done = match cli.command {
+        Command::Run(options) => options.run(),
         Command::Classes(options) => options.run(),
         Command::Coldplug(options) => options.run(),
     };

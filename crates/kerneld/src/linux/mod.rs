@@ -6,6 +6,10 @@ mod classes;
 pub mod cli;
 mod coldplug;
 mod judge;
+pub mod control;
+mod run;
 pub mod uevents;
+
+pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};
 
 pub use cli::{command, is_command, run};

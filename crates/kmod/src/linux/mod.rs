@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-pub use sys::map;
+pub use sys::{Peer, map, peer_credentials, peer_groups};
 pub(crate) use sys::{SignalsHeld, keep_freed_memory};
 
 use crate::error::IoAction;
