@@ -208,7 +208,14 @@ mod tests {
         bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
         listen(&listener, 0).unwrap();
         let start = Instant::now();
-        let asked: Vec<_> = (0..3).map(|_| std::thread::spawn({ let path = path.clone(); move || ask(&path, b"x", SHORT) })).collect();
+        let asked: Vec<_> = (0..3)
+            .map(|_| {
+                std::thread::spawn({
+                    let path = path.clone();
+                    move || ask(&path, b"x", SHORT)
+                })
+            })
+            .collect();
         for thread in asked {
             assert!(matches!(thread.join().unwrap(), Err(NoAnswer::Late { .. })));
         }

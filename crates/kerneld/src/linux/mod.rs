@@ -5,7 +5,6 @@
 mod classes;
 pub mod cli;
 mod coldplug;
-mod judge;
 pub mod control;
 mod run;
 pub mod uevents;

@@ -7,18 +7,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use demand::Paths;
+use demand::alone::LastPolicy;
+use demand::resolve::Resolver;
 use kmod::kernel::Kernel;
 use kmod::name;
 use kmod::plan::Step;
 
-use super::planner::Planner;
 use super::pool::{self, Finished};
 use super::progress::Progress;
 use super::report::{Report, Timing};
 use super::requests::{New, Requests};
 use super::schedule::{Node, Schedule};
 use super::target::Target;
-use crate::linux::judge::Judge;
 use crate::linux::uevents::{DeviceRequest, Followed, Follower, walk};
 
 /// How often files that are waited for are looked at.
@@ -45,8 +45,8 @@ enum News {
 #[derive(Debug)]
 pub(super) struct Run {
     paths: Paths,
-    planner: Planner,
-    judge: Judge,
+    resolver: Resolver,
+    last: LastPolicy,
     limits: Limits,
     targets: Vec<Target>,
     requests: Requests,
@@ -66,12 +66,12 @@ pub(super) struct Run {
 
 impl Run {
     /// Nothing is done yet.
-    pub(super) fn new(paths: &Paths, planner: Planner, judge: Judge, limits: Limits, targets: Vec<Target>) -> Self {
+    pub(super) fn new(paths: &Paths, resolver: Resolver, last: LastPolicy, limits: Limits, targets: Vec<Target>) -> Self {
         let start = Instant::now();
         Self {
             paths: paths.clone(),
-            planner,
-            judge,
+            resolver,
+            last,
             limits,
             targets,
             requests: Requests::default(),
@@ -139,15 +139,14 @@ impl Run {
     }
 
     fn device(&mut self, device: DeviceRequest) {
-        match self.requests.add(&device, &self.planner, &self.judge) {
-            Ok(New::Nothing) => {}
-            Ok(New::Settled) => self.news = Instant::now(),
-            Ok(New::Plan(plan)) => {
+        match self.requests.add(&device, &self.resolver, &self.last) {
+            New::Nothing => {}
+            New::Settled => self.news = Instant::now(),
+            New::Steps(steps) => {
                 self.news = Instant::now();
-                let planner = &self.planner;
-                self.schedule.add(&plan, |module| planner.dependencies(module));
+                let resolver = &self.resolver;
+                self.schedule.add(&steps, |module| needs(resolver, module));
             }
-            Err(error) => self.problems.push(format!("{}: {error}", device.name)),
         }
         if self.seen.insert(device.clone()) {
             self.devices.push(device);
@@ -233,6 +232,12 @@ impl Run {
     }
 }
 
+/// The modules that a module uses, all of them; nothing for one that is not in the tree.
+fn needs(resolver: &Resolver, module: &str) -> Vec<String> {
+    let line = resolver.tree().dependencies(module).ok().flatten();
+    line.iter().flat_map(|line| &line.dependencies).map(|path| name::from_path(path)).collect()
+}
+
 /// Passes on what happens to devices until the end, and answers how many messages were refused.
 fn listen(mut follower: Follower, say: &Sender<News>, end: &AtomicBool) -> u64 {
     while !end.load(Ordering::Relaxed) {
@@ -311,7 +316,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let tree = root.path().join("lib/modules/6");
         std::fs::create_dir_all(&tree).unwrap();
-        std::fs::create_dir_all(root.path().join("etc/kerneld")).unwrap();
+        for folder in ["etc/kerneld", "run"] {
+            std::fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
         std::fs::write(tree.join("modules.dep"), "bus.ko:\ncontroller.ko: bus.ko\ndisk.ko: bus.ko\nbad.ko:\nstick.ko:\n").unwrap();
         let aliases = "alias pci:c* controller\nalias scsi:d* disk\nalias pci:b* bad\nalias usb:* stick\n";
         std::fs::write(tree.join("modules.alias"), aliases).unwrap();
@@ -326,11 +333,10 @@ mod tests {
 
     fn run(root: &Path, targets: &[&str]) -> (serde_json::Value, Vec<String>) {
         let paths = Paths::under(root);
-        let planner = Planner::open(&paths, "6").unwrap();
-        let (judge, complaints) = Judge::in_force(&paths);
-        assert_eq!(complaints, Vec::<String>::new());
+        let resolver = Resolver::open(&paths, "6").unwrap();
+        let last = LastPolicy::read(&paths);
         let limits = Limits { within: Duration::from_secs(5), calm: Duration::from_millis(200), jobs: 4 };
-        let mut run = Run::new(&paths, planner, judge, limits, targets.iter().map(|target| target.parse().unwrap()).collect());
+        let mut run = Run::new(&paths, resolver, last, limits, targets.iter().map(|target| target.parse().unwrap()).collect());
         let inserted = Arc::new(Mutex::new(Vec::new()));
         let kernel = Fake { root: root.to_owned(), inserted: Arc::clone(&inserted) };
         // The kernel that these tests run on announces nothing about this machine.

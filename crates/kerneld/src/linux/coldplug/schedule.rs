@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use kmod::plan::{Action, Plan, Step, Why};
+use kmod::plan::{Action, Step, Why};
 
 /// A step in the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,16 +71,16 @@ impl Schedule {
 
     /// Adds the steps of a plan that are not there yet; `dependencies` names the modules that a module uses. A module that failed
     /// before is tried once more: another device wants it now.
-    pub(super) fn add(&mut self, plan: &Plan, mut dependencies: impl FnMut(&str) -> Vec<String>) {
+    pub(super) fn add(&mut self, steps: &[Step], mut dependencies: impl FnMut(&str) -> Vec<String>) {
         let mut before: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for step in &plan.steps {
+        for step in steps {
             match &step.why {
                 Why::SoftdepPre { of, .. } => before.entry(of).or_default().push(&step.module),
                 Why::SoftdepPost { of, .. } => before.entry(&step.module).or_default().push(of),
                 _ => {}
             }
         }
-        for step in &plan.steps {
+        for step in steps {
             let known = self.by_module.get(&step.module).copied();
             if known.is_some_and(|at| !matches!(self.entries[at].state, State::Done(Done::Failed { .. }))) {
                 continue;
@@ -225,10 +225,6 @@ mod tests {
         Why::SoftdepPre { of: module.to_owned(), place: Place::whole("/d".into()) }
     }
 
-    fn plan(steps: Vec<Step>) -> Plan {
-        Plan { steps, left_out: Vec::new() }
-    }
-
     /// Modules named `b_a` use `a`, `c_b_a` use both.
     fn dependencies(module: &str) -> Vec<String> {
         module.match_indices('_').map(|(at, _)| module[at + 1..].to_owned()).collect()
@@ -249,8 +245,8 @@ mod tests {
     #[test]
     fn what_two_plans_share_is_done_once_and_first() {
         let mut schedule = Schedule::new(HashSet::new());
-        schedule.add(&plan(vec![step("a", of("b_a")), step("b_a", asked())]), dependencies);
-        schedule.add(&plan(vec![step("a", of("c_a")), step("c_a", asked()), step("d", asked())]), dependencies);
+        schedule.add(&vec![step("a", of("b_a")), step("b_a", asked())], dependencies);
+        schedule.add(&vec![step("a", of("c_a")), step("c_a", asked()), step("d", asked())], dependencies);
         let first = ready(&mut schedule);
         assert_eq!(names(&first), ["a", "d"]);
         schedule.done(first[0].0, Done::Loaded);
@@ -266,14 +262,14 @@ mod tests {
     fn a_failure_takes_along_what_needs_it_and_not_what_only_comes_after_it() {
         let mut schedule = Schedule::new(HashSet::new());
         let steps = vec![step("soft", before("c_b_a")), step("a", of("c_b_a")), step("b_a", of("c_b_a")), step("c_b_a", asked())];
-        schedule.add(&plan(steps), dependencies);
+        schedule.add(&steps, dependencies);
         let first = ready(&mut schedule);
         assert_eq!(names(&first), ["soft", "a"]);
         schedule.done(first[0].0, failed());
         schedule.done(first[1].0, failed());
         assert!(schedule.is_idle() && matches!(schedule.outcome("c_b_a"), Some(Done::Failed { errno: None, .. })));
         // Another device wants it: once more, from the bottom.
-        schedule.add(&plan(vec![step("a", of("b_a")), step("b_a", asked())]), dependencies);
+        schedule.add(&vec![step("a", of("b_a")), step("b_a", asked())], dependencies);
         let again = ready(&mut schedule);
         assert_eq!(names(&again), ["a"]);
         schedule.done(again[0].0, Done::Loaded);
@@ -284,12 +280,12 @@ mod tests {
     #[test]
     fn what_is_there_or_built_in_is_not_done_and_softdeps_in_a_circle_do_not_wait_for_each_other() {
         let mut schedule = Schedule::new(HashSet::from(["a".to_owned()]));
-        schedule.add(&plan(vec![step("a", of("b_a")), step("b_a", asked())]), dependencies);
-        schedule.add(&plan(vec![step("y", before("x")), step("x", asked())]), dependencies);
-        schedule.add(&plan(vec![step("x", before("y")), step("y", asked())]), dependencies);
+        schedule.add(&vec![step("a", of("b_a")), step("b_a", asked())], dependencies);
+        schedule.add(&vec![step("y", before("x")), step("x", asked())], dependencies);
+        schedule.add(&vec![step("x", before("y")), step("y", asked())], dependencies);
         let builtin = Step { action: Action::Builtin, ..step("built", asked()) };
         let missing = Step { action: Action::Missing, ..step("gone", asked()) };
-        schedule.add(&plan(vec![builtin, missing]), dependencies);
+        schedule.add(&vec![builtin, missing], dependencies);
         let first = ready(&mut schedule);
         assert_eq!(names(&first), ["b_a", "y"]);
         schedule.done(first[1].0, failed());
@@ -317,7 +313,7 @@ mod tests {
                     let module = format!("m{}", number + 1);
                     let mut steps: Vec<Step> = uses(&module).iter().map(|used| step(used, of(&module))).collect();
                     steps.push(step(&module, asked()));
-                    schedule.add(&plan(steps), uses);
+                    schedule.add(&steps, uses);
                 }
                 for (node, module) in ready(&mut schedule) {
                     prop_assert!(uses(&module).iter().all(|used| ended.get(used) == Some(&true)), "{module} too early");

@@ -60,7 +60,11 @@ pub(crate) enum GrantFault {
 impl std::fmt::Display for GrantFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::TooLong => write!(f, "a grant lasts {} days at most; what is needed for longer belongs into the policy", LONGEST_GRANT.as_secs() / 86_400),
+            Self::TooLong => write!(
+                f,
+                "a grant lasts {} days at most; what is needed for longer belongs into the policy",
+                LONGEST_GRANT.as_secs() / 86_400
+            ),
             Self::TooMany => write!(f, "there are {} grants already", grants::MAX_GRANTS),
             Self::File(error) => write!(f, "the grant cannot be kept: {error}"),
         }
