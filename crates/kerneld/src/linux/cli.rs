@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::classes::Classes;
 use super::coldplug::Coldplug;
+use super::surface::Surface;
 use super::run::Run;
 
 /// Sees, decides, loads and explains what the running kernel asks for
@@ -25,6 +26,7 @@ enum Command {
     Run(Run),
     Classes(Classes),
     Coldplug(Coldplug),
+    Surface(Surface),
 }
 
 /// Why a command failed, in full.
@@ -56,6 +58,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(options) => options.run(),
         Command::Classes(options) => options.run(),
         Command::Coldplug(options) => options.run(),
+        Command::Surface(options) => options.run(),
     };
     done.unwrap_or_else(|failure| {
         let _ = writeln!(std::io::stderr(), "kerneld: {failure}");

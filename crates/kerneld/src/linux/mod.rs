@@ -7,6 +7,7 @@ pub mod cli;
 mod coldplug;
 pub mod control;
 mod run;
+mod surface;
 pub mod uevents;
 
 pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};
