@@ -110,8 +110,15 @@ impl Flood {
         passes
     }
 
+    /// Counts a record that there is no room for.
+    pub(super) fn fold(&mut self, record: Record) {
+        self.count(same_request(&record), record);
+    }
+
     fn count(&mut self, key: u64, record: Record) {
-        self.counted = self.counted.saturating_add(record.repeated);
+        if record.outcome != Outcome::Repeated {
+            self.counted = self.counted.saturating_add(record.repeated);
+        }
         let key = if self.heaps.len() < MAX_HEAPS || self.heaps.contains_key(&key) { key } else { 0 };
         let since = record.time;
         let count = record.repeated;

@@ -15,15 +15,6 @@ pub struct Place {
     pub line: usize,
 }
 
-impl Place {
-    /// The line in which a byte of a text stands.
-    #[must_use]
-    pub fn of(file: &Path, text: &str, offset: usize) -> Self {
-        let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
-        Self { file: file.to_owned(), line: before.iter().filter(|byte| **byte == b'\n').count() + 1 }
-    }
-}
-
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.line)

@@ -21,14 +21,15 @@ pub fn is_current(request: &Request, config: &DepmodConfig) -> Result<bool> {
     if FILES.iter().any(|f| *f != "modules.devname" && !directory.join(f).exists()) {
         return Ok(false);
     }
+    let tree = request.tree();
     let found = find::find(request, config, &mut Vec::new())?;
     let text = fs::read(directory.join("modules.dep")).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let mut listed = dep::parse(&text).map(|l| l.path);
     let same = found.iter().all(|f| listed.next().as_deref() == Some(f.listed.as_str())) && listed.next().is_none();
-    let inputs = ["modules.order", "modules.builtin", "modules.builtin.modinfo"].map(|f| request.tree().join(f));
+    let inputs = ["modules.order", "modules.builtin", "modules.builtin.modinfo"].map(|f| tree.join(f));
     let older = |path: &Path| modified(path).is_none_or(|time| time <= made);
-    Ok(same && found.iter().all(|f| older(&f.path)) && inputs.iter().all(|i| older(i)))
+    Ok(same && found.iter().all(|f| older(&f.path(&tree))) && inputs.iter().all(|i| older(i)))
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {

@@ -11,12 +11,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rayon::prelude::*;
-
 use super::output::Output;
 use crate::error::IoAction;
 use crate::linux::SignalsHeld;
-use crate::workers::on_all_cores;
 use crate::{Error, Result};
 
 /// What the name of a file begins with between getting a name and getting its own. Leftovers of a killed run are removed by the next.
@@ -48,7 +45,7 @@ pub(super) fn publish(directory: &Path, outputs: &[Output], obsolete: &[&str]) -
     remove_leftovers(directory);
     let changed = outputs.iter().filter(|o| !same(&directory.join(o.name), &o.contents));
     let changed: Vec<&Output> = changed.collect();
-    let staged = on_all_cores(|| changed.par_iter().map(|o| stage(directory, o)).collect::<Result<Vec<_>>>())?;
+    let staged = changed.iter().map(|o| stage(directory, o)).collect::<Result<Vec<_>>>()?;
     for file in staged {
         put_in_place(directory, file)?;
     }

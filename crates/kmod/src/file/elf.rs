@@ -1,6 +1,7 @@
 //! The sections of an ELF object, by name: 32 and 64 bits, both byte orders (gABI chapter 4).
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::source::Source;
 use crate::error::Part;
@@ -101,18 +102,34 @@ const SHT_NULL: u32 = 0;
 const SHT_NOBITS: u32 = 8;
 const SHN_XINDEX: u16 = 0xffff;
 
+/// What the file header and the section headers say.
+#[derive(Debug)]
+pub(super) struct Headers {
+    machine: Machine,
+    sections: Vec<Section>,
+    /// The section that holds the names of all.
+    names: usize,
+}
+
 /// An ELF object whose section headers have been read.
 #[derive(Debug)]
 pub(super) struct Elf<'s> {
     pub(super) source: &'s Source,
     pub(super) machine: Machine,
-    sections: Vec<Section>,
+    headers: Headers,
     names: Cow<'s, [u8]>,
 }
 
-impl<'s> Elf<'s> {
-    /// Reads the file header, the section headers and their names.
-    pub(super) fn parse(source: &'s Source) -> Result<Self> {
+impl Section {
+    /// Where its bytes are in the file.
+    pub(super) fn range(&self) -> Range<u64> {
+        let takes_space = !matches!(self.kind, SHT_NULL | SHT_NOBITS);
+        self.offset..if takes_space { self.offset.saturating_add(self.size) } else { self.offset }
+    }
+}
+
+impl Headers {
+    fn read(source: &Source) -> Result<Self> {
         let ident = source.read(Part::ElfHeader, 0, 16).map_err(|_| Error::NotAnObject)?;
         if !ident.starts_with(b"\x7fELF") {
             return Err(Error::NotAnObject);
@@ -131,12 +148,30 @@ impl<'s> Elf<'s> {
         let header = source.read(Part::ElfHeader, 0, shape.header)?;
         let number = order.u16(&header, 18).unwrap_or_default();
         let machine = Machine { class, order, number };
-        let (sections, names_index) = sections(source, machine, shape, &header)?;
-        let mut elf = Self { source, machine, sections, names: Cow::Borrowed(&[]) };
-        if let Some(&names) = elf.sections.get(names_index) {
+        let (sections, names) = sections(source, machine, shape, &header)?;
+        Ok(Self { machine, sections, names })
+    }
+}
+
+impl<'s> Elf<'s> {
+    /// Reads the file header, the section headers and their names.
+    pub(super) fn parse(source: &'s Source) -> Result<Self> {
+        Self::with(source, Headers::read(source)?)
+    }
+
+    /// The object of a source whose headers have been read before.
+    pub(super) fn with(source: &'s Source, headers: Headers) -> Result<Self> {
+        let names = headers.sections.get(headers.names).copied();
+        let mut elf = Self { source, machine: headers.machine, headers, names: Cow::Borrowed(&[]) };
+        if let Some(names) = names {
             elf.names = elf.data(names)?;
         }
         Ok(elf)
+    }
+
+    /// The headers alone, to go on with when more of the source has been read.
+    pub(super) fn into_headers(self) -> Headers {
+        self.headers
     }
 
     /// The bytes of a section; none for one that takes no space in the file.
@@ -149,7 +184,7 @@ impl<'s> Elf<'s> {
 
     /// The first section of this name.
     pub(super) fn section(&self, name: &str) -> Option<Section> {
-        self.sections.iter().copied().find(|s| self.name_is(s, name.as_bytes()))
+        self.headers.sections.iter().copied().find(|s| self.name_is(s, name.as_bytes()))
     }
 
     /// The bytes of the first section of this name; empty if there is none.
@@ -159,13 +194,49 @@ impl<'s> Elf<'s> {
 
     /// The section with this number in the section header table.
     pub(super) fn numbered(&self, index: u32) -> Option<Section> {
-        self.sections.get(usize::try_from(index).ok()?).copied()
+        self.headers.sections.get(usize::try_from(index).ok()?).copied()
+    }
+
+    /// The sections of these names, the first of each: one look at all sections.
+    pub(super) fn named<const N: usize>(&self, names: [&str; N]) -> [Option<Section>; N] {
+        let mut found = [None; N];
+        for section in &self.headers.sections {
+            let Some(rest) = usize::try_from(section.name).ok().and_then(|at| self.names.get(at..)) else { continue };
+            let here = super::symbols::until_zero(rest);
+            // Without the zero byte the name goes on behind the table.
+            if here.len() == rest.len() {
+                continue;
+            }
+            if let Some(at) = names.iter().position(|name| name.as_bytes() == here) {
+                found[at].get_or_insert(*section);
+            }
+        }
+        found
     }
 
     fn name_is(&self, section: &Section, name: &[u8]) -> bool {
         let Some(rest) = usize::try_from(section.name).ok().and_then(|at| self.names.get(at..)) else { return false };
         rest.starts_with(name) && rest.get(name.len()) == Some(&0)
     }
+}
+
+/// Where the names of sections are in front of the section header table, as linkers place them, in bytes.
+const NAMES: u64 = 2048;
+/// As much behind the table as a signature takes, in bytes.
+const SIGNATURE: u64 = 1024;
+
+/// The part of a file that holds the section headers with their names and the signature, if the file header `head` is that of an object
+/// and the linker placed them as all do. Only worth a guess: it is read at once, and everything is checked when it is used.
+pub(super) fn headers(head: &[u8]) -> Option<Range<u64>> {
+    if !head.starts_with(b"\x7fELF") {
+        return None;
+    }
+    let (class, shape) = if head.get(4) == Some(&1) { (Class::Elf32, &ELF32) } else { (Class::Elf64, &ELF64) };
+    let order = if head.get(5) == Some(&2) { Order::Big } else { Order::Little };
+    let machine = Machine { class, order, number: 0 };
+    let start = machine.word(head, shape.shoff)?;
+    let size = u64::from(order.u16(head, shape.shentsize)?) * u64::from(order.u16(head, shape.shentsize + 2)?);
+    Some(start.saturating_sub(NAMES)..start.checked_add(size)?.checked_add(SIGNATURE)?)
 }
 
 /// Reads the section header table; its entries and the index of the one that holds the names.

@@ -23,10 +23,12 @@ mod symbols;
 mod versions;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use compress::Compression;
 pub use elf::{Class, Machine, Order};
+pub(crate) use modinfo::fields;
 pub use modinfo::{Field, Modinfo};
 pub use signature::{Signature, SignatureId};
 pub use source::MAX_MODULE_SIZE;
@@ -34,8 +36,8 @@ pub(crate) use symbols::Link;
 pub use symbols::{Export, Import};
 pub use versions::Version;
 
-use crate::Result;
-use elf::Elf;
+use crate::{Error, Result};
+use elf::{Elf, Section};
 use source::Source;
 
 /// An open module file.
@@ -56,8 +58,7 @@ impl ModuleFile {
     /// [`Error::Decompress`]: crate::Error::Decompress
     /// [`Error::TooLarge`]: crate::Error::TooLarge
     pub fn open(path: &Path) -> Result<Self> {
-        let (source, compression) = Source::open(path).map_err(|e| e.in_file(path))?;
-        Ok(Self { path: path.to_path_buf(), source, compression })
+        Source::open(path).map(|source| Self::new(path, source)).map_err(|e| e.in_file(path))
     }
 
     /// A module whose bytes are in memory; `path` only names it.
@@ -65,8 +66,19 @@ impl ModuleFile {
     /// # Errors
     /// As [`ModuleFile::open`].
     pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self> {
-        let (source, compression) = Source::from_bytes(bytes).map_err(|e| e.in_file(path))?;
-        Ok(Self { path: path.to_path_buf(), source, compression })
+        Source::from_bytes(bytes).map(|source| Self::new(path, source)).map_err(|e| e.in_file(path))
+    }
+
+    /// A module in an open file; `path` only names it.
+    pub(crate) fn of_file(path: &Path, file: File) -> Result<Self> {
+        Source::of_file(file, path).map(|source| Self::new(path, source)).map_err(|e| e.in_file(path))
+    }
+
+    fn new(path: &Path, (mut source, compression): (Source, Option<Compression>)) -> Self {
+        if let Some(range) = elf::headers(source.head()) {
+            source.fetch(range);
+        }
+        Self { path: path.to_path_buf(), source, compression }
     }
 
     /// The path it was opened by.
@@ -90,8 +102,11 @@ impl ModuleFile {
     /// All bytes, decompressed: what `init_module(2)` takes.
     ///
     /// # Errors
-    /// [`Error::Truncated`](crate::Error::Truncated) if the file shrinks meanwhile.
+    /// [`Error::Truncated`](crate::Error::Truncated) if the file shrinks meanwhile, [`Error::TooLarge`](crate::Error::TooLarge).
     pub fn bytes(&self) -> Result<Vec<u8>> {
+        if self.source.size() > MAX_MODULE_SIZE {
+            return Err(Error::TooLarge { limit: MAX_MODULE_SIZE }.in_file(&self.path));
+        }
         let all = self.source.read(crate::error::Part::SectionData, 0, self.source.size());
         Ok(all.map_err(|e| e.in_file(&self.path))?.into_owned())
     }
@@ -200,7 +215,7 @@ impl ModuleFile {
     }
 
     /// Calls `visit` for each import and each export that the symbol table shows, without reading checksums.
-    pub(crate) fn each_link(&self, visit: &mut dyn FnMut(Link<'_>)) -> Result<()> {
+    pub(crate) fn each_link(&self, visit: &mut impl FnMut(Link<'_>)) -> Result<()> {
         if !self.is_aout() {
             return self.elf(|elf| symbols::each_link(elf, visit));
         }
@@ -213,28 +228,48 @@ impl ModuleFile {
         globals.map_err(|e| e.in_file(&self.path))
     }
 
-    /// Everything that `depmod` asks of a module, from one look at its section headers.
-    pub(crate) fn scan(&self, visit: &mut dyn FnMut(Link<'_>)) -> Result<Modinfo> {
+    /// Everything that `depmod` asks of a module, from one look at its section headers. `visit` gets the imports and exports,
+    /// `texts` the `.modinfo` section; not in an order that would mean anything.
+    pub(crate) fn scan(&mut self, visit: &mut impl FnMut(Link<'_>), texts: &mut impl FnMut(&[u8])) -> Result<()> {
         if self.is_aout() {
-            self.each_link(visit)?;
-            return Ok(Modinfo::default());
+            return self.each_link(visit);
         }
-        self.elf(|elf| {
-            let mut exports = false;
-            symbols::each_link(elf, &mut |link| {
-                exports |= matches!(link, Link::Export { .. });
-                visit(link);
-            })?;
-            let crc = symbols::Crc::Value(0);
-            without_crcs(elf, !exports, &mut |name| visit(Link::Export { name, crc }))?;
-            Ok(Modinfo::new(elf.data_of(".modinfo")?.into_owned()))
-        })
+        let scanned = scan_elf(&mut self.source, visit, texts);
+        scanned.map_err(|e| e.in_file(&self.path))
     }
 
     fn elf<T>(&self, ask: impl FnOnce(&Elf<'_>) -> Result<T>) -> Result<T> {
         Elf::parse(&self.source).and_then(|elf| ask(&elf)).map_err(|e| e.in_file(&self.path))
     }
 }
+
+fn scan_elf(source: &mut Source, visit: &mut impl FnMut(Link<'_>), texts: &mut impl FnMut(&[u8])) -> Result<()> {
+    let elf = Elf::parse(source)?;
+    let [symtab, strtab, modinfo] = elf.named([".symtab", ".strtab", ".modinfo"]);
+    let range = |section: Option<Section>| section.map_or(0..0, |s| s.range());
+    let (symbols, strings, info) = (range(symtab), range(strtab), range(modinfo));
+    let headers = elf.into_headers();
+    // Linkers put the strings behind the symbols.
+    if symbols.start <= strings.start && strings.start.saturating_sub(symbols.end) < NEAR {
+        source.fetch(symbols.start..strings.end);
+    }
+    source.fetch(info);
+    let elf = Elf::with(source, headers)?;
+    let mut exports = false;
+    symbols::each_link(&elf, &mut |link| {
+        exports |= matches!(link, Link::Export { .. });
+        visit(link);
+    })?;
+    let crc = symbols::Crc::Value(0);
+    without_crcs(&elf, !exports, &mut |name| visit(Link::Export { name, crc }))?;
+    if let Some(modinfo) = modinfo {
+        texts(&elf.data(modinfo)?);
+    }
+    Ok(())
+}
+
+/// Two parts of a file that are no further apart than this are read at once, in bytes.
+const NEAR: u64 = 4096;
 
 /// The exports of a module without checksums; `none_yet` says that none of another kind were found.
 fn without_crcs(elf: &Elf<'_>, none_yet: bool, visit: &mut dyn FnMut(&[u8])) -> Result<()> {

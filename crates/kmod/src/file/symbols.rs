@@ -1,6 +1,6 @@
 //! What a module offers to others and what it wants from them.
 
-use super::elf::{Class, Elf, Machine};
+use super::elf::{Class, Elf, Machine, Order};
 use crate::error::Part;
 use crate::{Error, Result};
 
@@ -59,28 +59,47 @@ const SYM32: Shape = Shape { size: 16, info: 12, shndx: 14, value: 4 };
 const SYM64: Shape = Shape { size: 24, info: 4, shndx: 6, value: 8 };
 
 /// Calls `visit` for each import and each `__crc_` symbol, in the order of the symbol table.
-pub(super) fn each_link(elf: &Elf<'_>, visit: &mut dyn FnMut(Link<'_>)) -> Result<()> {
-    let Some(table) = elf.section(".symtab") else { return Ok(()) };
-    let strings = match elf.section(".strtab").or_else(|| elf.numbered(table.link)) {
+pub(super) fn each_link(elf: &Elf<'_>, visit: &mut impl FnMut(Link<'_>)) -> Result<()> {
+    let [table, strings] = elf.named([".symtab", ".strtab"]);
+    let Some(table) = table else { return Ok(()) };
+    let strings = match strings.or_else(|| elf.numbered(table.link)) {
         Some(section) => elf.data(section)?,
         None => return Err(Error::BadValue { part: Part::Strings, found: table.link.into() }),
     };
     let entries = elf.data(table)?;
-    let machine = elf.machine;
-    let shape = if machine.class == Class::Elf32 { &SYM32 } else { &SYM64 };
+    // Written out for the machines of nearly all modules, whose tables are gone through in a few instructions for each symbol.
+    match (elf.machine.class, elf.machine.order) {
+        (Class::Elf64, Order::Little) => each_entry(elf, &entries, &strings, Order::Little, &SYM64, visit),
+        (Class::Elf64, order) => each_entry(elf, &entries, &strings, order, &SYM64, visit),
+        (Class::Elf32, order) => each_entry(elf, &entries, &strings, order, &SYM32, visit),
+    }
+}
+
+/// What the checksum of an export is called: this and the export's name.
+const CRC: &[u8] = b"__crc_";
+
+#[inline(always)]
+fn each_entry(
+    elf: &Elf<'_>,
+    entries: &[u8],
+    strings: &[u8],
+    order: Order,
+    shape: &Shape,
+    visit: &mut impl FnMut(Link<'_>),
+) -> Result<()> {
     for (index, entry) in entries.chunks_exact(shape.size).enumerate().skip(1) {
-        let start = machine.order.u32(entry, 0).unwrap_or_default();
+        let start = order.u32(entry, 0).unwrap_or_default();
         let Some(rest) = usize::try_from(start).ok().and_then(|s| strings.get(s..)) else {
             return Err(Error::BadValue { part: Part::Strings, found: start.into() });
         };
-        let shndx = machine.order.u16(entry, shape.shndx).unwrap_or_default();
-        let info = entry.get(shape.info).copied().unwrap_or_default();
+        let shndx = order.u16(entry, shape.shndx).unwrap_or_default();
         if shndx == SHN_UNDEF {
-            if let Some(link) = import(machine, info, until_zero(rest)) {
+            let info = entry.get(shape.info).copied().unwrap_or_default();
+            if let Some(link) = import(elf.machine, info, until_zero(rest)) {
                 visit(link);
             }
-        } else if let Some(named) = rest.strip_prefix(b"__crc_") {
-            let value = machine.word(entry, shape.value).unwrap_or_default();
+        } else if let Some(named) = rest.strip_prefix(CRC) {
+            let value = elf.machine.word(entry, shape.value).unwrap_or_default();
             let crc = match shndx {
                 SHN_ABS => Crc::Value(value),
                 SHN_XINDEX => Crc::At { section: extended_index(elf, index)?, offset: value },
@@ -152,5 +171,6 @@ pub(super) fn ksymtab_strings(elf: &Elf<'_>, visit: &mut dyn FnMut(&[u8])) -> Re
 
 /// Up to the first zero byte.
 pub(super) fn until_zero(bytes: &[u8]) -> &[u8] {
-    bytes.split(|&b| b == 0).next().unwrap_or_default()
+    let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+    bytes.get(..end).unwrap_or_default()
 }

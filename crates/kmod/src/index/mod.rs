@@ -6,6 +6,7 @@ pub mod builtin;
 pub mod dep;
 pub mod devname;
 pub mod order;
+pub(crate) mod sort;
 pub mod softdep;
 pub mod symbols;
 pub mod trie;
