@@ -11,7 +11,7 @@ use demand::alone::{LastPolicy, serve, status};
 use demand::ask::{NoAnswer, ask};
 use demand::policy::compiled;
 use demand::who::Finder;
-use demand::{Outcome, Origin, Paths, Record, RequestName, Verdict, spool};
+use demand::{Origin, Outcome, Paths, Record, RequestName, Verdict, spool};
 use kmod::linux::Linux;
 
 use crate::applet::Run;
@@ -51,7 +51,8 @@ pub(crate) struct Request {
 impl Run for Request {
     fn run(self, _console: &mut Console) -> Ended {
         let paths = Paths::under(&self.root);
-        let status = if self.alone { by_ourselves(&paths, self.name.as_bytes(), None) } else { serve_request(&paths, self.name.as_bytes()) };
+        let status =
+            if self.alone { by_ourselves(&paths, self.name.as_bytes(), None) } else { serve_request(&paths, self.name.as_bytes()) };
         if status == 0 { Ok(()) } else { Err(Failed) }
     }
 }
@@ -138,8 +139,12 @@ mod tests {
 
     #[test]
     fn only_a_name_with_q_is_a_plain_call() {
-        for words in [&["kerneld-request", "--help"][..], &["kerneld-request"], &["kerneld-request", "-q", "--", "a", "b"], &["kerneld-request", "--root", "/x", "a"]]
-        {
+        for words in [
+            &["kerneld-request", "--help"][..],
+            &["kerneld-request"],
+            &["kerneld-request", "-q", "--", "a", "b"],
+            &["kerneld-request", "--root", "/x", "a"],
+        ] {
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
             assert_eq!(plain_call(&words), None, "{words:?}");
         }

@@ -14,6 +14,7 @@ use super::leases::command::Leases;
 use super::log::Log;
 use super::run::Run;
 use super::status::{Reload, Status};
+use super::surface::Surface;
 use super::top::Top;
 use super::why::Why;
 
@@ -43,6 +44,7 @@ enum Command {
     Uninstall(Uninstall),
     Classes(Classes),
     Coldplug(Coldplug),
+    Surface(Surface),
 }
 
 /// Why a command failed, in full.
@@ -85,6 +87,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Uninstall(options) => options.run(),
         Command::Classes(options) => options.run(),
         Command::Coldplug(options) => options.run(),
+        Command::Surface(options) => options.run(),
     };
     done.unwrap_or_else(|failure| {
         // Who reads the beginning only (`| head`) is served.

@@ -13,6 +13,7 @@ mod programs;
 mod session;
 mod slots;
 mod subset;
+mod trigger;
 mod vmlinux;
 mod whole;
 
@@ -30,6 +31,7 @@ pub use outside::Headers;
 pub use programs::program;
 pub use session::Session;
 pub use subset::subset;
+pub use trigger::{TRIGGER, Triggered};
 pub use whole::WholeTree;
 
 use crate::debian::{self, FetchError};
@@ -140,6 +142,13 @@ impl Guest {
         self.archive.file("bin/host", 0o755, host::PROGRAM.as_bytes());
         self.monitored = true;
         self
+    }
+
+    /// Lets the guest's clock count instructions, one for a nanosecond, instead of looking at this machine's: times that are measured
+    /// in the guest are those of a processor of a fixed speed then, however busy this one is. Waiting takes no time here. Not for
+    /// user-mode Linux.
+    pub fn counting(&mut self) -> &mut Self {
+        self.devices(&["-icount", "shift=0,sleep=off"])
     }
 
     /// Puts the static multi-call program into `/sbin` under all its names.
