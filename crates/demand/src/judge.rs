@@ -25,9 +25,7 @@ pub struct Judged {
 /// is denied where nothing is left.
 #[must_use]
 pub fn judge(policy: &Policy, grants: &[Grant], name: &RequestName, requesters: &[Requester], resolved: &Resolved, now: u64) -> Judged {
-    let ask = |modules: &[Wanted<'_>]| {
-        policy.decide(grants, &Question { name, class: Class::of(name.as_str()), requesters, modules, now })
-    };
+    let ask = |modules: &[Wanted<'_>]| policy.decide(grants, &Question { name, class: Class::of(name.as_str()), requesters, modules, now });
     if resolved.targets.is_empty() {
         return Judged { decision: ask(&[]), steps: Vec::new(), ends: Some(Outcome::Unknown), plan: Vec::new() };
     }
@@ -80,7 +78,8 @@ struct Whole {
 impl Whole {
     fn planned(&mut self, decision: Decision, module: &str, steps: &[Planned]) {
         if !decision.loads() {
-            let entry = |planned: &Planned| PlanStep { module: planned.step.module.clone(), why: planned.step.why.to_string(), loaded: false };
+            let entry =
+                |planned: &Planned| PlanStep { module: planned.step.module.clone(), why: planned.step.why.to_string(), loaded: false };
             self.plan.extend(steps.iter().map(entry));
             return self.kept_out(decision, module, Outcome::Denied);
         }

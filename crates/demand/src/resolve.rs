@@ -77,7 +77,8 @@ impl Resolver {
     /// [`Error::Io`] for a file of the configuration that is there and cannot be read.
     pub fn open(paths: &Paths, release: &str) -> Result<Self, Error> {
         let directory = Self::directory(paths, release);
-        let sources = Sources { paths: dirs::standard(paths.root(), "modprobe.d"), tree: Some(directory.clone()), cmdline: command_line(paths) };
+        let sources =
+            Sources { paths: dirs::standard(paths.root(), "modprobe.d"), tree: Some(directory.clone()), cmdline: command_line(paths) };
         Ok(Self { tree: Tree::new(directory), config: Config::load(&sources)? })
     }
 

@@ -10,8 +10,9 @@ use clap::{ArgAction, Parser};
 use demand::alone::{LastPolicy, serve, status};
 use demand::ask::{NoAnswer, ask};
 use demand::policy::compiled;
+use demand::rehearse::Rehearsal;
 use demand::who::Finder;
-use demand::{Outcome, Origin, Paths, Record, RequestName, Verdict, spool};
+use demand::{Origin, Outcome, Paths, Record, RequestName, Verdict, spool};
 use kmod::linux::Linux;
 
 use crate::applet::Run;
@@ -37,7 +38,7 @@ pub(crate) struct Request {
     /// Accepted because the kernel says it; nothing is printed anyway
     #[arg(short, long)]
     quiet: bool,
-    /// Directory that stands for /
+    /// Directory that stands for /; without a daemon there, what would be loaded is not
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
     /// Decide without asking the daemon
@@ -51,7 +52,8 @@ pub(crate) struct Request {
 impl Run for Request {
     fn run(self, _console: &mut Console) -> Ended {
         let paths = Paths::under(&self.root);
-        let status = if self.alone { by_ourselves(&paths, self.name.as_bytes(), None) } else { serve_request(&paths, self.name.as_bytes()) };
+        let status =
+            if self.alone { by_ourselves(&paths, self.name.as_bytes(), None) } else { serve_request(&paths, self.name.as_bytes()) };
         if status == 0 { Ok(()) } else { Err(Failed) }
     }
 }
@@ -92,7 +94,12 @@ fn by_ourselves(paths: &Paths, name: &[u8], why: Option<&NoAnswer>) -> u8 {
     let finder = Finder::blocked_only(paths);
     let starter = finder.starter_of(std::process::id());
     let requesters = starter.map_or_else(|| finder.requesters(&name), |starter| vec![starter]);
-    let record = serve(paths, &mut Linux, &last, name, requesters);
+    // Another folder is not the running system: nothing of it is loaded into that.
+    let record = if *paths == Paths::default() {
+        serve(paths, &mut Linux, &last, name, requesters)
+    } else {
+        serve(paths, &mut Rehearsal::new(kmod::linux::release(), paths.file("/proc/modules")), &last, name, requesters)
+    };
     // Before /run is there, nothing can be left for the daemon; the line in the log is all there is then.
     let left = spool::add(&paths.spool(), &record);
     let reason = why.map_or_else(|| "kerneld was not asked".to_owned(), ToString::to_string);
@@ -138,8 +145,12 @@ mod tests {
 
     #[test]
     fn only_a_name_with_q_is_a_plain_call() {
-        for words in [&["kerneld-request", "--help"][..], &["kerneld-request"], &["kerneld-request", "-q", "--", "a", "b"], &["kerneld-request", "--root", "/x", "a"]]
-        {
+        for words in [
+            &["kerneld-request", "--help"][..],
+            &["kerneld-request"],
+            &["kerneld-request", "-q", "--", "a", "b"],
+            &["kerneld-request", "--root", "/x", "a"],
+        ] {
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
             assert_eq!(plain_call(&words), None, "{words:?}");
         }

@@ -89,7 +89,11 @@ impl Allow {
             return Err("the daemon answered something else".into());
         };
         let mut out = std::io::stdout().lock();
-        if self.json { writeln!(out, "{}", serde_json::to_string_pretty(&grant)?)? } else { writeln!(out, "{grant}")? }
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&grant)?)?
+        } else {
+            writeln!(out, "{grant}")?
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

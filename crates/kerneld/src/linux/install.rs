@@ -50,12 +50,14 @@ const POLICY: File = File { path: "/etc/kerneld/policy.toml", mode: 0o644, text:
 
 /// Make the running kernel, and those of later boots, ask kerneld for modules
 #[derive(Debug, Args)]
-#[command(after_help = "Writes kernel.modprobe now and for later boots (/etc/sysctl.d), the service, and a policy in mode audit if there is none.
+#[command(
+    after_help = "Writes kernel.modprobe now and for later boots (/etc/sysctl.d), the service, and a policy in mode audit if there is none.
 What kernel.modprobe was is remembered for `kerneld uninstall`. The service is not started:
 
   kerneld install && systemd-sysusers && systemctl daemon-reload && systemctl enable --now kerneld
 
-Packages ship the same files in their own places and run `kerneld install --sysctl-only`.")]
+Packages ship the same files in their own places and run `kerneld install --sysctl-only`."
+)]
 pub(super) struct Install {
     #[command(flatten)]
     root: Root,

@@ -23,13 +23,15 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Show recorded requests
 #[derive(Debug, Args)]
-#[command(after_help = "A line: time, verdict, name, result, who asked, rule, and what was loaded. A line of a flood says how many it stands for.
+#[command(
+    after_help = "A line: time, verdict, name, result, who asked, rule, and what was loaded. A line of a flood says how many it stands for.
 
 Examples:
   kerneld log -n 20
   kerneld log --denied --since 1d
   kerneld log --class net-pf --json | jq -r .request | sort | uniq -c
-  kerneld log --follow")]
+  kerneld log --follow"
+)]
 pub(super) struct Log {
     #[command(flatten)]
     root: Root,

@@ -14,6 +14,6 @@ mod status;
 mod top;
 pub mod uevents;
 
-pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};
+pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Running, Teller};
 
 pub use cli::{command, is_command, run};

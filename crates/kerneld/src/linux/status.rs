@@ -9,9 +9,8 @@ use demand::policy::{show_date, show_duration};
 use demand::{Mode, Verdict};
 
 use super::cli::Failure;
-use super::control::{Client, Command, PolicyState, Reply, Status as State, Summary};
+use super::control::{Client, Command, Ending, PolicyState, Reply, Source, Status as State, Summary};
 use super::root::Root;
-use super::run::{Ending, Source};
 
 /// How often it is tried again with `--wait`.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -69,7 +68,11 @@ impl Status {
             Reply::Summary(summary) => (summary.healthy, brief(summary), serde_json::to_string_pretty(summary)?),
             _ => return Err("the daemon answered something else".into()),
         };
-        if self.json { writeln!(out, "{json}")? } else { out.write_all(text.as_bytes())? }
+        if self.json {
+            writeln!(out, "{json}")?
+        } else {
+            out.write_all(text.as_bytes())?
+        }
         Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(2) })
     }
 }
@@ -81,7 +84,11 @@ impl Reload {
             return Err("the daemon answered something else".into());
         };
         let mut out = std::io::stdout().lock();
-        if self.json { writeln!(out, "{}", serde_json::to_string_pretty(&state)?)? } else { out.write_all(policy(&state).as_bytes())? }
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&state)?)?
+        } else {
+            out.write_all(policy(&state).as_bytes())?
+        }
         Ok(if state.fault.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
@@ -129,11 +136,18 @@ fn full(state: &State) -> String {
     let allowed: u64 = state.requests.iter().filter(|count| count.verdict == Verdict::Allow).map(|count| count.requests).sum();
     let endings = [Ending::Loaded, Ending::Present, Ending::Shared, Ending::Denied, Ending::Unknown, Ending::Failed];
     let endings: Vec<String> = endings.iter().map(|&ending| format!("{} {}", of(ending), ending.word())).collect();
-    text.push_str(&format!("requests  {requests}: {}; {allowed} allowed by rules, {} denied by rules\n", endings.join(", "), state.denials));
+    text.push_str(&format!(
+        "requests  {requests}: {}; {allowed} allowed by rules, {} denied by rules\n",
+        endings.join(", "),
+        state.denials
+    ));
     text.push_str(&format!("modules   {} loaded, {} loads under way\n", state.modules, state.loading));
     text.push_str(&format!("grants    {}\n", state.grants));
     let helper = state.helper.as_deref().unwrap_or("cannot be read");
-    text.push_str(&format!("helper    kernel.modprobe is {}\n", if helper.is_empty() { "empty: the kernel asks for nothing" } else { helper }));
+    text.push_str(&format!(
+        "helper    kernel.modprobe is {}\n",
+        if helper.is_empty() { "empty: the kernel asks for nothing" } else { helper }
+    ));
     match &state.tracing_fault {
         None => text.push_str("who       by the trace event of each request\n"),
         Some(fault) => text.push_str(&format!("who       by who waits, because tracing does not work: {fault}\n")),

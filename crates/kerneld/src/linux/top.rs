@@ -58,7 +58,8 @@ impl Top {
 }
 
 fn table(names: &[Busy]) -> String {
-    let mut text = format!("{:>9} {:>9} {:>7}  {:<8} {:<12} {:<32} {:<20} REQUESTER\n", "REQUESTS", "DENIED", "LOADED", "LAST", "CLASS", "NAME", "AT");
+    let mut text =
+        format!("{:>9} {:>9} {:>7}  {:<8} {:<12} {:<32} {:<20} REQUESTER\n", "REQUESTS", "DENIED", "LOADED", "LAST", "CLASS", "NAME", "AT");
     for busy in names {
         let Busy { request, class, requests, denied, loaded, last, result, requester } = busy;
         // Writing to a text does not fail.

@@ -25,7 +25,9 @@ pub(crate) enum ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable { path, error } if error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::ConnectionRefused => {
+            Self::Unreachable { path, error }
+                if error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::ConnectionRefused =>
+            {
                 write!(f, "no daemon listens at `{}`; start it with `systemctl start kerneld` or `kerneld run`", path.display())
             }
             Self::Unreachable { path, error } => write!(f, "cannot ask the daemon at `{}`: {error}", path.display()),

@@ -141,7 +141,11 @@ impl Writer {
                 self.ticks = 0;
                 self.collect(&mut journal);
             }
-            if hurry.is_some() || ends { journal.finish() } else { journal.tick(stamp::now()) }
+            if hurry.is_some() || ends {
+                journal.finish()
+            } else {
+                journal.tick(stamp::now())
+            }
             let mut desk = lock(&self.shared.desk);
             desk.state.journal = journal.status();
             desk.done = hurry.unwrap_or(desk.done);

@@ -4,7 +4,9 @@
 use std::io;
 
 use demand::policy::LeaseMode;
-use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, remove_capability_from_bounding_set, set_capabilities, set_no_new_privs};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
+};
 
 /// What every daemon needs (capabilities(7)): `SYS_MODULE` for loading and unloading, `SYS_PTRACE` for what `/proc` says of other
 /// users' processes (program, namespaces, where they wait).

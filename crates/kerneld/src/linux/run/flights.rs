@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use demand::carry::Carried;
 use demand::RequestName;
+use demand::carry::Carried;
 
 /// What makes two loads identical: the name, and the modules that are to be loaded for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

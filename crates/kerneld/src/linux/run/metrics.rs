@@ -46,8 +46,16 @@ pub(crate) fn text<K: Kernels>(engine: &Engine<K>, birth: &Birth, busy: usize) -
     }
     for (name, about, value) in [
         ("kerneld_enforcing", "1 in mode enforce.", u64::from(status.summary.mode == Mode::Enforce)),
-        ("kerneld_policy_valid", "0 while the policy's files cannot be used and an older policy is in force.", u64::from(status.policy.fault.is_none())),
-        ("kerneld_policy_compiled", "0 while helpers have an older policy than the daemon.", u64::from(status.policy.compile_fault.is_none())),
+        (
+            "kerneld_policy_valid",
+            "0 while the policy's files cannot be used and an older policy is in force.",
+            u64::from(status.policy.fault.is_none()),
+        ),
+        (
+            "kerneld_policy_compiled",
+            "0 while helpers have an older policy than the daemon.",
+            u64::from(status.policy.compile_fault.is_none()),
+        ),
         ("kerneld_policy_rules", "Rules of the policy in force.", count(status.policy.rules)),
         ("kerneld_grants", "Temporary grants that count now.", count(status.grants)),
         ("kerneld_tracing", "1 where requesters are told by the kernel's trace event.", u64::from(status.tracing_fault.is_none())),

@@ -17,8 +17,15 @@ const MOST_NAMES: usize = 4096;
 const FRESH: Duration = Duration::from_millis(500);
 
 /// Files and folders whose change makes everything new.
-const TREE_FILES: &[&str] =
-    &["modules.dep.bin", "modules.dep", "modules.alias.bin", "modules.alias", "modules.softdep", "modules.builtin.bin", "modules.symbols.bin"];
+const TREE_FILES: &[&str] = &[
+    "modules.dep.bin",
+    "modules.dep",
+    "modules.alias.bin",
+    "modules.alias",
+    "modules.softdep",
+    "modules.builtin.bin",
+    "modules.symbols.bin",
+];
 
 /// A file or folder as it was seen.
 type Seen = (PathBuf, Option<(u64, u64, i64, i64, u64)>);

@@ -164,7 +164,9 @@ impl<K: Kernels> Requests<K> {
         if !readable(connection.as_fd(), QUESTION_WITHIN).unwrap_or(false) {
             return Ok(None);
         }
-        let Ok((length, whole)) = rustix::net::recv(connection, &mut *packet, RecvFlags::DONTWAIT | RecvFlags::TRUNC) else { return Ok(None) };
+        let Ok((length, whole)) = rustix::net::recv(connection, &mut *packet, RecvFlags::DONTWAIT | RecvFlags::TRUNC) else {
+            return Ok(None);
+        };
         if whole > packet.len() {
             return Err(format!("the message has {whole} bytes, {MAX_PACKET} are allowed"));
         }

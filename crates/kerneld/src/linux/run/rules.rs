@@ -8,7 +8,7 @@ use demand::{Mode, Paths, stamp};
 use serde::{Deserialize, Serialize};
 
 /// Longest grant: what is needed for longer belongs into the policy.
-pub const LONGEST_GRANT: Duration = Duration::from_secs(30 * 24 * 3600);
+const LONGEST_GRANT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What is decided by.
 #[derive(Clone, Debug)]
@@ -60,7 +60,11 @@ pub(crate) enum GrantFault {
 impl std::fmt::Display for GrantFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::TooLong => write!(f, "a grant lasts {} days at most; what is needed for longer belongs into the policy", LONGEST_GRANT.as_secs() / 86_400),
+            Self::TooLong => write!(
+                f,
+                "a grant lasts {} days at most; what is needed for longer belongs into the policy",
+                LONGEST_GRANT.as_secs() / 86_400
+            ),
             Self::TooMany => write!(f, "there are {} grants already", grants::MAX_GRANTS),
             Self::File(error) => write!(f, "the grant cannot be kept: {error}"),
         }

@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 const MOST_NAMES: usize = 1024;
 
 /// Upper bounds of the classes of durations, in microseconds.
-pub(crate) const BOUNDS: [u64; 12] =
-    [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 100_000, 1_000_000, 10_000_000, 60_000_000];
+pub(crate) const BOUNDS: [u64; 12] = [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 100_000, 1_000_000, 10_000_000, 60_000_000];
 
 /// What became of requests, in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -133,7 +132,8 @@ impl Tally {
         if record.requesters.iter().all(|requester| requester.kind == Kind::Unknown) {
             add(&mut numbers.nobody, 1);
         }
-        let durations = if matches!(ending, Ending::Loaded | Ending::Failed | Ending::Shared) { &mut numbers.carried } else { &mut numbers.decided };
+        let durations =
+            if matches!(ending, Ending::Loaded | Ending::Failed | Ending::Shared) { &mut numbers.carried } else { &mut numbers.decided };
         durations.add(record.duration);
         numbers.make_room(record.request.as_str());
         let busy = numbers.names.entry(record.request.to_string()).or_insert_with(|| Busy {
@@ -206,7 +206,7 @@ impl Durations {
 
 /// A requester in a few words.
 #[must_use]
-pub fn who(requester: &Requester) -> String {
+pub(crate) fn who(requester: &Requester) -> String {
     let name = |text: &Option<String>| text.as_ref().map(|text| format!(" {}", text.replace(char::is_control, "?"))).unwrap_or_default();
     let uid = requester.uid.map(|uid| format!(" uid {uid}")).unwrap_or_default();
     let pid = requester.pid.map(|pid| format!(" pid {pid}")).unwrap_or_default();
@@ -223,7 +223,7 @@ pub fn who(requester: &Requester) -> String {
 
 /// What the rules say, in a word: a denial that is not in force is one that would be.
 #[must_use]
-pub fn verdict(decision: &Decision) -> &'static str {
+pub(crate) fn verdict(decision: &Decision) -> &'static str {
     match (decision.verdict, decision.mode) {
         (Verdict::Allow, _) => "allow",
         (Verdict::Audit, _) => "audit",
