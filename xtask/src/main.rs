@@ -39,7 +39,7 @@ enum Task {
     },
     /// Measure, beside rivals in the same run.
     Bench {
-        /// link, symbols, demand.
+        /// link, symbols, demand, depmod, modprobe, modinfo, lsmod, deny, request.
         name: String,
         /// One JSON object instead of a table.
         #[arg(long)]
