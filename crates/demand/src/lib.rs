@@ -10,6 +10,7 @@ pub mod ask;
 pub mod carry;
 mod class;
 mod decision;
+pub mod exposed;
 mod file;
 pub mod journal;
 pub mod judge;

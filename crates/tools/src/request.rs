@@ -152,7 +152,8 @@ mod tests {
             &["kerneld-request", "--help"][..],
             &["kerneld-request"],
             &["kerneld-request", "-q", "--", "a", "b"],
-            &["kerneld-request", "--alone", "a"], &["kerneld-request", "--root", "/x"],
+            &["kerneld-request", "--alone", "a"],
+            &["kerneld-request", "--root", "/x"],
         ] {
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
             assert_eq!(plain_call(&words), None, "{words:?}");

@@ -112,7 +112,6 @@ impl Finder {
 
     /// Says that the calling thread loads modules for these requesters, until the answer is dropped: what the start of a module asks
     /// for meanwhile is their request.
-    #[must_use]
     pub fn acting_for(&self, requesters: &[Requester]) -> Acting<'_> {
         let tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
         let before = lock(&self.acting).insert(tid, requesters.to_vec());

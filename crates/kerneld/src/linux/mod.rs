@@ -5,14 +5,19 @@
 mod allow;
 mod classes;
 pub mod cli;
+mod coldplug;
 pub mod control;
+pub mod evidence;
 mod install;
+pub mod leases;
 mod log;
 mod root;
 mod run;
 mod status;
+mod surface;
 mod top;
 pub mod uevents;
+mod why;
 
 pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Running, Teller};
 

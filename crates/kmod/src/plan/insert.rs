@@ -106,11 +106,15 @@ impl Planner<'_> {
     fn softdeps(&mut self, words: &[String], why: &Why) -> Result<()> {
         for word in words {
             for found in lookup(self.tree, self.config, word)? {
-                let before = self.plan.clone();
+                let (steps, left_out) = (self.plan.steps.len(), self.plan.left_out.len());
+                let visited = self.visited.clone();
                 match self.with_dependencies(&found, why.clone(), Need::Optional) {
-                    // A softdep is a wish: if a rule forbids part of it, nothing of it is done.
+                    // A softdep is a wish: if a rule forbids part of it, nothing of it is done, and what it shares with others is
+                    // still to be done for them.
                     Err(Error::Forbidden { .. }) => {
-                        self.plan = before;
+                        self.plan.steps.truncate(steps);
+                        self.plan.left_out.truncate(left_out);
+                        self.visited = visited;
                         self.forbidden_softdep(&found.module, why);
                     }
                     other => other?,

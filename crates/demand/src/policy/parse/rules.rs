@@ -51,7 +51,7 @@ fn line(value: &DeValue<'_>) -> Option<String> {
 }
 
 /// Reads one rule, with all its faults.
-pub(super) fn rule(source: Source<'_>, number: usize, value: &Spanned<DeValue<'_>>) -> Result<Rule, Vec<Fault>> {
+pub(super) fn rule(source: &Source<'_>, number: usize, value: &Spanned<DeValue<'_>>) -> Result<Rule, Vec<Fault>> {
     let place = source.place(value.span().start);
     let whole = Entry { key: "rule".to_owned(), place: place.clone(), value: value.get_ref() };
     let table = value.get_ref().as_table().ok_or_else(|| vec![whole.bad("tables: `[[rule]]`")])?;

@@ -171,8 +171,16 @@ fn beside(table: &str) -> Vec<&'static str> {
     keys
 }
 
-/// All settings, for the documentation's test.
 #[cfg(test)]
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    SETTINGS.iter().map(|setting| setting.key)
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_names_every_key() {
+        let reference = include_str!("../../../../../docs/policy.md");
+        let rules = super::super::rules::names().into_iter().map(|name| format!("rule.{name}"));
+        for key in SETTINGS.iter().map(|setting| setting.key.to_owned()).chain(rules) {
+            assert!(reference.contains(&format!("`{key}`")), "docs/policy.md does not name `{key}`");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod chronicle;
 mod confine;
+mod devices;
 mod engine;
 mod flights;
 mod kernels;
@@ -9,6 +10,7 @@ mod locks;
 pub(super) mod metrics;
 mod notify;
 mod plans;
+mod reaper;
 mod requests;
 mod rules;
 mod status;
@@ -140,6 +142,10 @@ impl Run {
         requests.start()?;
         control.start(&paths.control_socket()).map_err(socket(paths.control_socket()))?;
         control.start_metrics(&paths.metrics_socket()).map_err(socket(paths.metrics_socket()))?;
+        reaper::start(engine.clone())?;
+        if let Err(error) = devices::start(paths, engine.clone()) {
+            engine.teller().say(Level::Error, &format!("devices are not heard of: {error}"));
+        }
         self.greet(&engine);
         let manager = notify::Manager::from_environment();
         manager.tell("READY=1");
