@@ -6,7 +6,6 @@ mod classes;
 pub mod cli;
 mod coldplug;
 pub mod control;
-mod judge;
 mod run;
 mod surface;
 pub mod uevents;

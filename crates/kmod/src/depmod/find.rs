@@ -59,8 +59,16 @@ pub(super) fn find(request: &Request, config: &DepmodConfig, notices: &mut Vec<N
     if request.files.is_empty() {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::open(&tree, flags, FileMode::empty()).map_err(|e| Error::io(IoAction::Open, &tree, e.into()))?;
-        let mut walk =
-            Walk { config, notices, found: &mut all, mode: request.mode, tree: &tree, top, above: Vec::new(), buffer: Vec::with_capacity(ENTRIES) };
+        let mut walk = Walk {
+            config,
+            notices,
+            found: &mut all,
+            mode: request.mode,
+            tree: &tree,
+            top,
+            above: Vec::new(),
+            buffer: Vec::with_capacity(ENTRIES),
+        };
         walk.directory("", "")?;
         for external in config.externals.iter().filter(|e| release_matches(&e.release, &request.release)) {
             walk.directory(&external.directory, &external.directory)?;

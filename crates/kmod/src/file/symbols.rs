@@ -79,14 +79,7 @@ pub(super) fn each_link(elf: &Elf<'_>, visit: &mut impl FnMut(Link<'_>)) -> Resu
 const CRC: &[u8] = b"__crc_";
 
 #[inline(always)]
-fn each_entry(
-    elf: &Elf<'_>,
-    entries: &[u8],
-    strings: &[u8],
-    order: Order,
-    shape: &Shape,
-    visit: &mut impl FnMut(Link<'_>),
-) -> Result<()> {
+fn each_entry(elf: &Elf<'_>, entries: &[u8], strings: &[u8], order: Order, shape: &Shape, visit: &mut impl FnMut(Link<'_>)) -> Result<()> {
     for (index, entry) in entries.chunks_exact(shape.size).enumerate().skip(1) {
         let start = order.u32(entry, 0).unwrap_or_default();
         let Some(rest) = usize::try_from(start).ok().and_then(|s| strings.get(s..)) else {

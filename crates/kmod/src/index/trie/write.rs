@@ -71,11 +71,7 @@ impl TrieWriter {
     pub fn finish(mut self) -> Vec<u8> {
         let text = self.text.as_bytes();
         // Among values of one key and one priority the one added last comes first.
-        sort_by_text(
-            &mut self.entries,
-            |entry| slice(text, entry.key),
-            |a, b| a.priority.cmp(&b.priority).then(b.number.cmp(&a.number)),
-        );
+        sort_by_text(&mut self.entries, |entry| slice(text, entry.key), |a, b| a.priority.cmp(&b.priority).then(b.number.cmp(&a.number)));
         let row = |e: &Entry| Row { key: slice(text, e.key), value: slice(text, e.value), priority: e.priority };
         let rows: Vec<Row<'_>> = self.entries.iter().map(row).collect();
         let mut out = Vec::with_capacity(text.len() + rows.len() * 32);
