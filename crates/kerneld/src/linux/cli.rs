@@ -6,10 +6,15 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use super::allow::{Allow, Grants, Revoke};
 use super::classes::Classes;
 use super::coldplug::Coldplug;
 use super::surface::Surface;
+use super::install::{Install, Uninstall};
+use super::log::Log;
 use super::run::Run;
+use super::status::{Reload, Status};
+use super::top::Top;
 
 /// Sees, decides, loads and explains what the running kernel asks for
 #[derive(Debug, Parser)]
@@ -24,6 +29,15 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Run),
+    Status(Status),
+    Top(Top),
+    Log(Log),
+    Allow(Allow),
+    Revoke(Revoke),
+    Grants(Grants),
+    Reload(Reload),
+    Install(Install),
+    Uninstall(Uninstall),
     Classes(Classes),
     Coldplug(Coldplug),
     Surface(Surface),
@@ -56,11 +70,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let done = match cli.command {
         Command::Run(options) => options.run(),
+        Command::Status(options) => options.run(),
+        Command::Top(options) => options.run(),
+        Command::Log(options) => options.run(),
+        Command::Allow(options) => options.run(),
+        Command::Revoke(options) => options.run(),
+        Command::Grants(options) => options.run(),
+        Command::Reload(options) => options.run(),
+        Command::Install(options) => options.run(),
+        Command::Uninstall(options) => options.run(),
         Command::Classes(options) => options.run(),
         Command::Coldplug(options) => options.run(),
         Command::Surface(options) => options.run(),
     };
     done.unwrap_or_else(|failure| {
+        // Who reads the beginning only (`| head`) is served.
+        let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+        if failure.downcast_ref::<std::io::Error>().is_some_and(closed) {
+            return ExitCode::SUCCESS;
+        }
         let _ = writeln!(std::io::stderr(), "kerneld: {failure}");
         ExitCode::FAILURE
     })

@@ -2,14 +2,20 @@
 //!
 //! One file per command, each a `clap` definition and what it does; [`cli`] is the table of them.
 
+mod allow;
 mod classes;
 pub mod cli;
 mod coldplug;
 pub mod control;
+mod install;
+mod log;
+mod root;
 mod run;
 mod surface;
+mod status;
+mod top;
 pub mod uevents;
 
-pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};
+pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Running, Teller};
 
 pub use cli::{command, is_command, run};

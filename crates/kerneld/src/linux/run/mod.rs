@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use demand::Paths;
+use demand::rehearse::Rehearsal;
 
 use super::cli::Failure;
 use super::control::Control;
@@ -32,16 +33,17 @@ use crate::{Level, Log};
 
 pub use chronicle::JournalState;
 pub use engine::Engine;
-pub use kernels::{Kernels, Rehearsal, Running};
+pub use kernels::{Kernels, Running};
 pub use locks::{ModuleLock, ModuleLocks};
 pub use rules::{PolicyState, Source};
 pub use status::{Status, Summary};
-pub use tally::{Busy, Count, Ending, verdict, who};
+pub use tally::{Busy, Count, Ending};
 pub use teller::Teller;
 
 pub(super) use engine::Shared;
 pub(super) use requests::{Requests, listen, readable};
 pub(super) use status::Birth;
+pub(super) use tally::{verdict, who};
 
 /// How often the file with the numbers is written.
 const METRICS_EVERY: Duration = Duration::from_secs(15);
