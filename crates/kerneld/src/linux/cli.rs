@@ -9,11 +9,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 use super::allow::{Allow, Grants, Revoke};
 use super::classes::Classes;
 use super::coldplug::Coldplug;
-use super::surface::Surface;
 use super::install::{Install, Uninstall};
 use super::log::Log;
 use super::run::Run;
 use super::status::{Reload, Status};
+use super::surface::Surface;
 use super::top::Top;
 
 /// Sees, decides, loads and explains what the running kernel asks for

@@ -11,8 +11,8 @@ mod install;
 mod log;
 mod root;
 mod run;
-mod surface;
 mod status;
+mod surface;
 mod top;
 pub mod uevents;
 
