@@ -10,11 +10,13 @@ use super::allow::{Allow, Grants, Revoke};
 use super::classes::Classes;
 use super::coldplug::Coldplug;
 use super::install::{Install, Uninstall};
+use super::leases::command::Leases;
 use super::log::Log;
 use super::run::Run;
 use super::status::{Reload, Status};
 use super::surface::Surface;
 use super::top::Top;
+use super::why::Why;
 
 /// Sees, decides, loads and explains what the running kernel asks for
 #[derive(Debug, Parser)]
@@ -32,6 +34,8 @@ enum Command {
     Status(Status),
     Top(Top),
     Log(Log),
+    Why(Why),
+    Leases(Leases),
     Allow(Allow),
     Revoke(Revoke),
     Grants(Grants),
@@ -73,6 +77,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(options) => options.run(),
         Command::Top(options) => options.run(),
         Command::Log(options) => options.run(),
+        Command::Why(options) => options.run(),
+        Command::Leases(options) => options.run(),
         Command::Allow(options) => options.run(),
         Command::Revoke(options) => options.run(),
         Command::Grants(options) => options.run(),

@@ -7,7 +7,9 @@ mod classes;
 pub mod cli;
 mod coldplug;
 pub mod control;
+pub mod evidence;
 mod install;
+pub mod leases;
 mod log;
 mod root;
 mod run;
@@ -15,6 +17,7 @@ mod status;
 mod surface;
 mod top;
 pub mod uevents;
+mod why;
 
 pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Running, Teller};
 

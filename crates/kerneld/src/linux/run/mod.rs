@@ -9,6 +9,7 @@ mod locks;
 pub(super) mod metrics;
 mod notify;
 mod plans;
+mod reaper;
 mod requests;
 mod rules;
 mod status;
@@ -140,6 +141,7 @@ impl Run {
         requests.start()?;
         control.start(&paths.control_socket()).map_err(socket(paths.control_socket()))?;
         control.start_metrics(&paths.metrics_socket()).map_err(socket(paths.metrics_socket()))?;
+        reaper::start(engine.clone())?;
         self.greet(&engine);
         let manager = notify::Manager::from_environment();
         manager.tell("READY=1");
