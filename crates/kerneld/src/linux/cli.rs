@@ -8,6 +8,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::classes::Classes;
 use super::coldplug::Coldplug;
+use super::learn::Learn;
+use super::policy::Policy;
 use super::run::Run;
 
 /// Sees, decides, loads and explains what the running kernel asks for
@@ -25,6 +27,8 @@ enum Command {
     Run(Run),
     Classes(Classes),
     Coldplug(Coldplug),
+    Policy(Policy),
+    Learn(Learn),
 }
 
 /// Why a command failed, in full.
@@ -56,6 +60,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(options) => options.run(),
         Command::Classes(options) => options.run(),
         Command::Coldplug(options) => options.run(),
+        Command::Policy(options) => options.run(),
+        Command::Learn(options) => options.run(),
     };
     done.unwrap_or_else(|failure| {
         let _ = writeln!(std::io::stderr(), "kerneld: {failure}");

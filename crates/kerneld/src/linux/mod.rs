@@ -7,6 +7,8 @@ pub mod cli;
 mod coldplug;
 pub mod control;
 mod judge;
+mod learn;
+mod policy;
 mod run;
 pub mod uevents;
 
