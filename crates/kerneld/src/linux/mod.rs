@@ -2,6 +2,7 @@
 //!
 //! One file per command, each a `clap` definition and what it does; [`cli`] is the table of them.
 
+mod allow;
 mod classes;
 pub mod cli;
 mod coldplug;
@@ -9,8 +10,17 @@ pub mod control;
 mod judge;
 mod learn;
 mod policy;
+pub mod evidence;
+mod install;
+pub mod leases;
+mod log;
+mod root;
 mod run;
+mod status;
+mod surface;
+mod top;
 pub mod uevents;
+mod why;
 
 pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};
 

@@ -9,6 +9,7 @@ mod locks;
 pub(super) mod metrics;
 mod notify;
 mod plans;
+mod reaper;
 mod requests;
 mod rules;
 mod status;
@@ -30,13 +31,12 @@ use super::control::Control;
 use crate::signals::{Event, Signals};
 use crate::{Level, Log};
 
-pub use chronicle::JournalState;
 pub use engine::Engine;
 pub use kernels::{Kernels, Rehearsal, Running};
 pub use locks::{ModuleLock, ModuleLocks};
 pub use rules::{PolicyState, Source};
 pub use status::{Status, Summary};
-pub use tally::{Busy, Count, Ending, verdict, who};
+pub use tally::{Busy, Ending, verdict, who};
 pub use teller::Teller;
 
 pub(super) use engine::Shared;
@@ -138,6 +138,7 @@ impl Run {
         requests.start()?;
         control.start(&paths.control_socket()).map_err(socket(paths.control_socket()))?;
         control.start_metrics(&paths.metrics_socket()).map_err(socket(paths.metrics_socket()))?;
+        reaper::start(engine.clone())?;
         self.greet(&engine);
         let manager = notify::Manager::from_environment();
         manager.tell("READY=1");

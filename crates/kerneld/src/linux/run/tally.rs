@@ -182,11 +182,6 @@ impl Numbers {
         names
     }
 
-    /// All requests.
-    pub(crate) fn requests(&self) -> u64 {
-        self.counts.values().sum()
-    }
-
     fn make_room(&mut self, name: &str) {
         if self.names.len() < MOST_NAMES || self.names.contains_key(name) {
             return;

@@ -40,6 +40,12 @@ struct Pending {
 }
 
 impl TrieWriter {
+    /// With room for keys and values of so many bytes.
+    #[must_use]
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        Self { text: String::with_capacity(bytes), entries: Vec::with_capacity(bytes / 32) }
+    }
+
     /// Adds a value to a key.
     ///
     /// # Errors
@@ -71,11 +77,7 @@ impl TrieWriter {
     pub fn finish(mut self) -> Vec<u8> {
         let text = self.text.as_bytes();
         // Among values of one key and one priority the one added last comes first.
-        sort_by_text(
-            &mut self.entries,
-            |entry| slice(text, entry.key),
-            |a, b| a.priority.cmp(&b.priority).then(b.number.cmp(&a.number)),
-        );
+        sort_by_text(&mut self.entries, |entry| slice(text, entry.key), |a, b| a.priority.cmp(&b.priority).then(b.number.cmp(&a.number)));
         let row = |e: &Entry| Row { key: slice(text, e.key), value: slice(text, e.value), priority: e.priority };
         let rows: Vec<Row<'_>> = self.entries.iter().map(row).collect();
         let mut out = Vec::with_capacity(text.len() + rows.len() * 32);
