@@ -6,8 +6,8 @@ use toml::de::DeValue;
 
 use super::Entry;
 use super::words::{class, glob, kind, number, several, size, time, verdict, word};
-use crate::{Kind, Mode};
 use crate::policy::{Fault, LeaseMode, Policy};
+use crate::{Kind, Mode};
 
 /// A setting: what it takes, and how it is set.
 struct Setting {

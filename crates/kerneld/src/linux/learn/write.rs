@@ -56,7 +56,15 @@ pub(super) fn policy(seen: &Seen, needs: &Needs, modules: Option<&Resolver>, ter
         }
         rule(&mut text, &name, &conditions, "request", entries, "allow", None)?;
     }
-    rule(&mut text, "hardware", "requester = \"device\"\n", "module", &allowed.hardware, "allow", Some("drivers of devices that were there"))?;
+    rule(
+        &mut text,
+        "hardware",
+        "requester = \"device\"\n",
+        "module",
+        &allowed.hardware,
+        "allow",
+        Some("drivers of devices that were there"),
+    )?;
     let loaded: Entries = needs.modules.iter().map(|(module, reasons)| (module.clone(), reasons.clone())).collect();
     rule(&mut text, "loaded anyway", "", "module", &loaded, "allow", Some("whoever asks for them gets what is in the kernel anyway"))?;
     rare(&mut text, &allowed, modules)?;
@@ -157,17 +165,35 @@ fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 
 fn header(text: &mut String, seen: &Seen, needs: &Needs, allowed: &Allowed) {
     comment(text, "Made by `kerneld learn`. What is not named here is denied to users, services and containers; for root, for the kernel");
-    comment(text, "itself and for devices it is loaded, as a finding. Change what you like: this is a policy as any other (docs/policy.md).");
+    comment(
+        text,
+        "itself and for devices it is loaded, as a finding. Change what you like: this is a policy as any other (docs/policy.md).",
+    );
     match seen.span {
         Some((from, to)) => {
             let requests: u64 = seen.requests.values().map(|asked| asked.requests).fold(0, u64::saturating_add);
-            comment(text, &format!("Seen: {} in {}, {} to {}.", plural(requests, "served request"), plural(seen.boots.len(), "boot"), show_date(from), show_date(to)));
+            comment(
+                text,
+                &format!(
+                    "Seen: {} in {}, {} to {}.",
+                    plural(requests, "served request"),
+                    plural(seen.boots.len(), "boot"),
+                    show_date(from),
+                    show_date(to)
+                ),
+            );
             comment(text, &format!("Kernels: {}.", list(seen.releases.iter().map(String::as_str))));
         }
         None => comment(text, "Seen: no request. Let kerneld run for some days, over reboots and backups, and learn again."),
     }
     if !seen.without_module.is_empty() {
-        comment(text, &format!("No module has these names, so that there is nothing to allow: {}.", list(seen.without_module.keys().map(String::as_str))));
+        comment(
+            text,
+            &format!(
+                "No module has these names, so that there is nothing to allow: {}.",
+                list(seen.without_module.keys().map(String::as_str))
+            ),
+        );
     }
     if !seen.denied.is_empty() {
         comment(text, &format!("Always denied, and so left out: {}.", list(seen.denied.keys().map(String::as_str))));
@@ -228,7 +254,15 @@ fn catches(pattern: &str, module: &str) -> bool {
 }
 
 /// Writes a rule, if it is about anything.
-fn rule(text: &mut String, name: &str, conditions: &str, key: &str, entries: &Entries, verdict: &str, reason: Option<&str>) -> std::fmt::Result {
+fn rule(
+    text: &mut String,
+    name: &str,
+    conditions: &str,
+    key: &str,
+    entries: &Entries,
+    verdict: &str,
+    reason: Option<&str>,
+) -> std::fmt::Result {
     if entries.is_empty() {
         return Ok(());
     }

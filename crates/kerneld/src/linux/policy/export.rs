@@ -13,7 +13,8 @@ use serde::Serialize;
 use super::source::{Source, now, plan_of};
 use crate::linux::cli::Failure;
 
-const NOTES: &str = "Lines of modprobe.d know neither classes nor requesters: what is exported is kept from everyone, also from root. So only \
+const NOTES: &str =
+    "Lines of modprobe.d know neither classes nor requesters: what is exported is kept from everyone, also from root. So only \
 modules are exported that no device of any kind may ask for, and that the requester (--for) gets by none of their names and aliases, \
 nor along with another module.
 
@@ -77,7 +78,11 @@ impl Export {
             writeln!(out, "{}", serde_json::to_string_pretty(&kept)?)?;
             return Ok(ExitCode::SUCCESS);
         }
-        writeln!(out, "# Made by `kerneld policy export` for release {}: what the policy denies to requesters of kind `{kind}`.", self.source.release())?;
+        writeln!(
+            out,
+            "# Made by `kerneld policy export` for release {}: what the policy denies to requesters of kind `{kind}`.",
+            self.source.release()
+        )?;
         writeln!(out, "# These lines hold for everyone, root included. {} modules.", kept.len())?;
         for Kept { module, requests, cves, softdep } in &kept {
             let facts: Vec<&str> = cves.iter().copied().chain(requests.iter().map(String::as_str).take(4)).collect();
@@ -88,7 +93,9 @@ impl Export {
                 match line {
                     Line::Forbid => writeln!(out, "forbid {module}")?,
                     Line::Blacklist => writeln!(out, "blacklist {module}")?,
-                    Line::Install if *softdep => writeln!(out, "# {module} has a softdep: kmod ignores its install line\ninstall {module} /bin/false")?,
+                    Line::Install if *softdep => {
+                        writeln!(out, "# {module} has a softdep: kmod ignores its install line\ninstall {module} /bin/false")?
+                    }
                     Line::Install => writeln!(out, "install {module} /bin/false")?,
                 }
             }

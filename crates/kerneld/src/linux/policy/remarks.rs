@@ -35,7 +35,10 @@ pub(super) fn of_policy(policy: &Policy, now: u64) -> Vec<Remark> {
         }
         let named = !rule.name.starts_with("rule ");
         if let Some(other) = names.insert(&rule.name, rule).filter(|_| named) {
-            remarks.push(remark(&rule.place, &format!("another rule is called `{}` too ({}): records name both alike", rule.name, other.place)));
+            remarks.push(remark(
+                &rule.place,
+                &format!("another rule is called `{}` too ({}): records name both alike", rule.name, other.place),
+            ));
         }
         last = last.or(Some(rule).filter(|rule| matches_all(rule)));
     }
@@ -106,12 +109,7 @@ pub(super) fn unstoppable(policy: &Policy, modules: &Resolver) -> kmod::Result<V
 
 fn entry(by: &str, place: &str, modules: BTreeSet<String>) -> Unstoppable {
     let cves: BTreeSet<String> = modules.iter().flat_map(|module| exposed::cves_of(module)).map(|cve| cve.id.clone()).collect();
-    Unstoppable {
-        by: by.to_owned(),
-        place: place.to_owned(),
-        modules: modules.into_iter().collect(),
-        cves: cves.into_iter().collect(),
-    }
+    Unstoppable { by: by.to_owned(), place: place.to_owned(), modules: modules.into_iter().collect(), cves: cves.into_iter().collect() }
 }
 
 fn remark(place: &str, text: &str) -> Remark {

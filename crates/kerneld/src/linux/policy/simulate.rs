@@ -254,11 +254,21 @@ impl Replay {
             for Row { key, requests, module, reason } in rows {
                 let module = module.as_ref().map(|module| format!(", because of `{module}`")).unwrap_or_default();
                 let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-                writeln!(out, "{requests:>8}  {:<24} {:<10} {:<20} {}{module}{reason}", key.request, key.class.word(), key.requester, key.rule)?;
+                writeln!(
+                    out,
+                    "{requests:>8}  {:<24} {:<10} {:<20} {}{module}{reason}",
+                    key.request,
+                    key.class.word(),
+                    key.requester,
+                    key.rule
+                )?;
             }
         }
         let denied: u64 = self.changes.iter().filter(|row| row.key.change == Change::Denied).map(|row| row.requests).sum();
         let (before, now, none) = (self.served_before, self.served_now, self.without_module);
-        writeln!(out, "\n{denied} requests that were served would be denied; served: {before} then, {now} now; {none} asked for what no module has")
+        writeln!(
+            out,
+            "\n{denied} requests that were served would be denied; served: {before} then, {now} now; {none} asked for what no module has"
+        )
     }
 }
