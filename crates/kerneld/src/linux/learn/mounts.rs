@@ -26,6 +26,7 @@ pub(super) fn learn(paths: &Paths, release: &str, modules: &Resolver, needs: &mu
         let [_, point, types, rest @ ..] = fields.as_slice() else { continue };
         let options = rest.first().copied().unwrap_or_default();
         let reason = format!("/etc/fstab:{number}, {point}");
+        loop_device(options, &reason, modules, needs);
         for kind in types.split(',').filter(|kind| !NO_TYPES.contains(kind)) {
             mount(kind, options, &defaults, &reason, modules, needs);
         }
@@ -61,6 +62,10 @@ fn mount(kind: &str, options: &str, defaults: &[String], reason: &str, modules: 
             ask(&format!("nls_{page}"), reason, modules, needs);
         }
     }
+}
+
+/// What a loop device asks for.
+fn loop_device(options: &str, reason: &str, modules: &Resolver, needs: &mut Needs) {
     if options.split(',').any(|option| option == "loop" || option.starts_with("loop=")) {
         for name in ["char-major-10-237", "block-major-7-0", "block-major-7"] {
             ask(name, reason, modules, needs);

@@ -67,11 +67,11 @@ pub(super) fn policy(seen: &Seen, needs: &Needs, modules: Option<&Resolver>, ter
     )?;
     let loaded: Entries = needs.modules.iter().map(|(module, reasons)| (module.clone(), reasons.clone())).collect();
     rule(&mut text, "loaded anyway", "", "module", &loaded, "allow", Some("whoever asks for them gets what is in the kernel anyway"))?;
-    rare(&mut text, &allowed, modules)?;
     text.push_str(
         "\n# Services that run as root can load modules by themselves; what they ask for is a finding. Other services are users.\n\
-         [[rule]]\nname = \"services of root\"\nrequester = \"service+uid:0\"\nverdict = \"audit\"\n",
+         [[rule]]\nname = \"services of root\"\nrequester = \"service+uid:0\"\nmodule = \"*\"\nverdict = \"audit\"\n",
     );
+    rare(&mut text, &allowed, modules)?;
     Ok(text)
 }
 
@@ -268,7 +268,7 @@ fn rule(
     }
     writeln!(text, "\n[[rule]]\nname = {}\n{conditions}{key} = [", quoted(name))?;
     for (entry, reasons) in entries {
-        let why = list(reasons.iter().map(String::as_str));
+        let why = reasons.iter().map(String::as_str).take(MOST).collect::<Vec<_>>().join("; ");
         let why = if why.is_empty() { String::new() } else { format!(" # {}", plain(&why)) };
         writeln!(text, "    {},{why}", quoted(entry))?;
     }
