@@ -72,6 +72,23 @@ impl From<bool> for Holds {
 }
 
 impl Condition {
+    fn parse(text: &str) -> Option<Self> {
+        let pattern = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        match text.split_once(':') {
+            None if text == "removable" => Some(Self::Removable),
+            None => text.parse().ok().map(Self::Kind),
+            Some(("uid", range)) => {
+                let (from, to) = range.split_once('-').unwrap_or((range, range));
+                let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+                (from <= to).then_some(Self::Uid { from, to })
+            }
+            Some(("unit", unit)) => pattern(unit).map(Self::Unit),
+            Some(("exe", exe)) => pattern(exe).map(Self::Exe),
+            Some(("bus", bus)) => pattern(bus).map(Self::Bus),
+            Some(_) => None,
+        }
+    }
+
     /// Whether it holds.
     #[must_use]
     pub fn holds(&self, requester: &Requester) -> Holds {
@@ -99,6 +116,12 @@ fn device(requester: &Requester, holds: impl Fn(&Device) -> bool) -> Holds {
 }
 
 impl Who {
+    /// A word such as `user`, `uid:1000-1999` or `service+unit:nginx.service`; `None` if it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        text.split('+').map(Condition::parse).collect::<Option<_>>().map(Self)
+    }
+
     /// Whether all its conditions hold.
     #[must_use]
     pub fn holds(&self, requester: &Requester) -> Holds {

@@ -10,8 +10,10 @@ use super::allow::{Allow, Grants, Revoke};
 use super::classes::Classes;
 use super::coldplug::Coldplug;
 use super::install::{Install, Uninstall};
+use super::learn::Learn;
 use super::leases::command::Leases;
 use super::log::Log;
+use super::policy::Policy;
 use super::run::Run;
 use super::status::{Reload, Status};
 use super::surface::Surface;
@@ -44,6 +46,8 @@ enum Command {
     Uninstall(Uninstall),
     Classes(Classes),
     Coldplug(Coldplug),
+    Policy(Policy),
+    Learn(Learn),
     Surface(Surface),
 }
 
@@ -87,6 +91,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Uninstall(options) => options.run(),
         Command::Classes(options) => options.run(),
         Command::Coldplug(options) => options.run(),
+        Command::Policy(options) => options.run(),
+        Command::Learn(options) => options.run(),
         Command::Surface(options) => options.run(),
     };
     done.unwrap_or_else(|failure| {

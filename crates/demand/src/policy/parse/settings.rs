@@ -6,8 +6,8 @@ use toml::de::DeValue;
 
 use super::Entry;
 use super::words::{class, glob, kind, number, several, size, time, verdict, word};
-use crate::Mode;
 use crate::policy::{Fault, LeaseMode, Policy};
+use crate::{Kind, Mode};
 
 /// A setting: what it takes, and how it is set.
 struct Setting {
@@ -166,7 +166,7 @@ fn beside(table: &str) -> Vec<&'static str> {
     let mut keys: Vec<_> = settings.chain(TABLES.iter().copied()).chain(["rule"]).filter(of_table).map(last).collect();
     if table == "default" {
         keys.retain(|key| *key != "KIND");
-        keys.extend(["root", "service", "user", "container", "kernel", "device", "unknown"]);
+        keys.extend(Kind::all().map(Kind::word));
     }
     keys
 }
