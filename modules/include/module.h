@@ -180,7 +180,8 @@ extern void cleanup_module(void);
 #define __in_section(name) __attribute__((section(name), used, aligned(1)))
 
 /* Puts a symbol on the list of exports. A module with such a list exports
- * nothing else; a module without any exports all its global symbols. */
+ * nothing else; a module without any exports all its global symbols that are
+ * not hidden (-fvisibility=hidden hides them). */
 #define EXPORT_SYMBOL(symbol) static const char __ksymstr_##symbol[] __in_section("__ksymtab_strings") = #symbol
 
 /* The same, and gives the prototype that users are compiled against, so that

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
-use modlink::module::{Exports, Force, KernelSymbol, Linked, Options, Prepared};
+use modlink::module::{Exports, Force, KernelSymbol, Linked, Options, Prepared, Warning};
 use modlink::{Addr, Buffer, Format, LayoutOptions, Object};
 use uapi::{Arena, InitModule, KernelSym, MAX_IMAGE_SIZE, MemoryLayout, PAGE_SIZE, Part, PartRange, Reply, Routines, SymbolTable, Syscall};
 
@@ -75,7 +75,6 @@ impl Kernel {
         let options = Options { release, force: how.force, exports: how.exports, parameters: how.parameters, layout };
         let prepared = modlink::module::prepare(&object, &options, &symbols[..]).map_err(|error| refused(&error))?;
         for warning in prepared.warnings() {
-            self.taint_forced();
             self.log(Level::Warning, &format!("load: `{}`: {warning}", how.name));
         }
         let peer = Peer::kernel();
@@ -98,14 +97,14 @@ impl Kernel {
         };
         let mut image = vec![0; usize::try_from(prepared.layout().size()).unwrap_or(0)];
         let linked = prepared.link(Addr(base), &mut image).map_err(|error| refused(&error))?;
-        let init = self.init_request(&linked, base, how);
+        let init = self.init_request(prepared, &linked, base, how);
         write(memory, &image)?;
         drop(image);
         self.serve_call(peer, Syscall::InitModule(init)).map(drop)
     }
 
     /// What `init_module` is told of a linked image.
-    fn init_request(&self, linked: &Linked<'_>, base: u64, how: &Load<'_>) -> InitModule {
+    fn init_request(&self, prepared: &Prepared<'_>, linked: &Linked<'_>, base: u64, how: &Load<'_>) -> InitModule {
         let symbols = linked.exports.iter().map(|export| KernelSym { value: export.addr.0, name: export.name.to_string() }).collect();
         let references = linked.references.iter().map(|reference| reference.value).collect();
         let frames = linked.image.layout().eh_frame();
@@ -114,6 +113,7 @@ impl Kernel {
             name: how.name.to_owned(),
             routines: Routines { init: linked.init.0, cleanup: linked.cleanup.0 },
             autoclean: how.lifetime == Lifetime::Autoclean,
+            forced: prepared.warnings().iter().any(Warning::is_override),
             table: Some(SymbolTable { symbols, references }),
             // The linker guarantees four zero bytes behind the records: the terminator.
             eh_frame: (!frames.is_empty()).then(|| (frames.start, frames.end.saturating_sub(frames.start).saturating_add(4))),

@@ -43,6 +43,8 @@ pub struct Daemon {
     signals: Signals,
     log: Log,
     ending: Option<Instant>,
+    /// What the last autoclean pass was refused with.
+    refused_pass: Option<String>,
 }
 
 impl Daemon {
@@ -55,7 +57,7 @@ impl Daemon {
         let options = options.absolute()?;
         let (settings, programs) = options.load()?;
         let engine = Engine::new(settings, options.served(), Instant::now());
-        Ok(Self { options, programs, engine, children: Children::default(), signals, log, ending: None })
+        Ok(Self { options, programs, engine, children: Children::default(), signals, log, ending: None, refused_pass: None })
     }
 
     /// Serves the kernel until a signal ends it. `ready` is called once: when attached, or when it starts to wait for a kernel.
@@ -144,15 +146,22 @@ impl Daemon {
             if ready.output {
                 self.children.read_output();
             }
-            if ready.control
-                && let Err(error) = link.control.finish()
-            {
-                self.say(Level::Error, &format!("delete_module: {error}"));
+            if ready.control {
+                self.pass_ended(link.control.finish().err().map(|error| error.to_string()));
             }
             if ready.channel && self.receive(link) == Some(Served::KernelGone) {
                 return Ok(Served::KernelGone);
             }
         }
+    }
+
+    /// An autoclean pass ended. A kernel that refuses every pass (under lockdown, say) is told of once, not at every tick.
+    fn pass_ended(&mut self, refusal: Option<String>) {
+        if let Some(error) = &refusal {
+            let level = if self.refused_pass == refusal { Level::Debug } else { Level::Error };
+            self.say(level, &format!("delete_module: {error}"));
+        }
+        self.refused_pass = refusal;
     }
 
     /// Takes what the channel has.

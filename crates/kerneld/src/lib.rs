@@ -18,6 +18,7 @@ mod error;
 pub mod hosted;
 mod idle;
 mod job;
+pub mod linux;
 mod log;
 mod options;
 mod pidfile;

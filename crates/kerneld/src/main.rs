@@ -1,13 +1,16 @@
-//! The daemon as a program: `kerneld [keep] [delay=SECONDS] [type=N] [debug] [OPTION]…`.
+//! The daemon as a program: `kerneld [keep] [delay=SECONDS] [type=N] [debug] [OPTION]…` serves a hosted kernel, `kerneld COMMAND` Linux.
 #![forbid(unsafe_code)]
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use kerneld::{Daemon, Error, Log, Options, background};
+use kerneld::{Daemon, Error, Log, Options, background, linux};
 
 fn main() -> ExitCode {
+    if linux::is_command(std::env::args_os().nth(1).as_deref()) {
+        return linux::run(std::env::args_os());
+    }
     let options = match Options::try_parse() {
         Ok(options) => options,
         Err(usage) => {

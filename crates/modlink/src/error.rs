@@ -328,8 +328,6 @@ pub enum Error {
         /// The release of the kernel.
         kernel: String,
     },
-    /// The module does not say which kernel release it was compiled for.
-    NoVersion,
     /// Symbols whose checksums differ.
     WrongVersions {
         /// The kernel's release.

@@ -62,16 +62,28 @@ impl Programs {
     #[must_use]
     pub fn static_modutils() -> PathBuf {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
-        let program = BUILT.get_or_init(|| {
-            let target = workspace().join("target/static");
-            let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-            cargo.current_dir(workspace()).args(["build", "--quiet", "--profile", "guest", "-p", "tools", "--bins", "--target", TARGET]);
-            cargo.arg("--target-dir").arg(&target).env("RUSTFLAGS", STATIC);
-            assert!(cargo.status().expect("cargo runs").success(), "the static program does not build");
-            target.join(TARGET).join("guest/modutils")
-        });
-        program.clone()
+        BUILT.get_or_init(|| static_program("tools", "modutils")).clone()
     }
+
+    /// The daemon, built in the same way.
+    ///
+    /// # Panics
+    /// Where it does not build.
+    #[must_use]
+    pub fn static_kerneld() -> PathBuf {
+        static BUILT: OnceLock<PathBuf> = OnceLock::new();
+        BUILT.get_or_init(|| static_program("kerneld", "kerneld")).clone()
+    }
+}
+
+/// Builds the programs of a package without any library, and says where one of them is.
+fn static_program(package: &str, program: &str) -> PathBuf {
+    let target = workspace().join("target/static");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace()).args(["build", "--quiet", "--profile", "guest", "-p", package, "--bins", "--target", TARGET]);
+    cargo.arg("--target-dir").arg(&target).env("RUSTFLAGS", STATIC);
+    assert!(cargo.status().expect("cargo runs").success(), "the static {program} does not build");
+    target.join(TARGET).join("guest").join(program)
 }
 
 /// The folder of programs that belongs to the running test, task or benchmark. The benchmarks are a workspace with a target folder

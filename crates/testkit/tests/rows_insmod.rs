@@ -30,9 +30,12 @@ fn row_06_plain_kernel_plain_module_by_release() {
     let (world, object) = versions(&[], &["--release", "1.0.0"]);
     let refused = world.run("insmod", &[&object]).fails_with(1);
     assert!(refused.stderr.contains("1.0.0") && refused.stderr.contains(testkit::RELEASE), "{refused}");
+    assert_eq!(world.client().uname().expect("the kernel serves").taint, "");
     let _forced = world.run("insmod", &["-f", &object]).ok();
+    assert_eq!(world.client().uname().expect("the kernel serves").taint, "F");
     let (world, object) = versions(&[], &["--release", testkit::RELEASE]);
-    let _done = world.run("insmod", &[&object]).ok();
+    let _done = world.run("insmod", &["-f", &object]).ok();
+    assert_eq!(world.client().uname().expect("the kernel serves").taint, "", "nothing was overridden");
 }
 
 #[test]

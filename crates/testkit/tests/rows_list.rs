@@ -56,6 +56,7 @@ fn init(client: &mut Client, name: &str, base: u64, table: Option<SymbolTable>) 
         name: name.into(),
         routines: Routines { init: base, cleanup: base },
         autoclean: false,
+        forced: false,
         table,
         eh_frame: None,
         debug_object: Vec::new(),

@@ -11,8 +11,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("kernel", &["modlink", "uapi"]),
     ("khost", &["kernel", "uapi"]),
     ("kmod", &["modlink", "uapi"]),
-    ("tools", &["kmod", "uapi"]),
-    ("kerneld", &["kmod", "uapi"]),
+    ("demand", &["kmod", "uapi"]),
+    ("tools", &["demand", "kmod", "uapi"]),
+    ("kerneld", &["demand", "kmod", "uapi"]),
 ];
 
 /// Dev-only crates, which may import anything and which nothing may import outside tests.

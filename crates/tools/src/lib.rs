@@ -18,6 +18,7 @@ mod modinfo;
 mod modpost;
 mod modprobe;
 mod multicall;
+mod request;
 mod rmmod;
 mod static_nodes;
 mod syslog;

@@ -1,6 +1,7 @@
 //! modpost: makes a module of an object.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -10,6 +11,9 @@ use kmod::symvers::{self, Symvers};
 
 use crate::applet::Run;
 use crate::{Console, Failed, Outcome};
+
+/// Longest symvers file in bytes; that of a whole distribution kernel has 2 MB.
+const MAX_SYMVERS: u64 = 64 << 20;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,7 +62,7 @@ impl Modpost {
     fn make(&self, console: &mut Console) -> Result<(), String> {
         let mut versions = Symvers::default();
         for path in &self.symvers {
-            let text = fs::read_to_string(path).map_err(|error| about(path, error))?;
+            let text = read_symvers(path).map_err(|error| about(path, error))?;
             versions.add(&text).map_err(|error| about(path, error))?;
         }
         let output = self.output.as_ref().unwrap_or(&self.object);
@@ -78,6 +82,19 @@ impl Modpost {
             None => Ok(()),
         }
     }
+}
+
+/// The text of a symvers file.
+fn read_symvers(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let length = fs::File::open(path)?.take(MAX_SYMVERS).read_to_string(&mut text)?;
+    if u64::try_from(length).is_ok_and(|length| length < MAX_SYMVERS) {
+        return Ok(text);
+    }
+    Err(std::io::Error::new(
+        std::io::ErrorKind::FileTooLarge,
+        format!("longer than the {MAX_SYMVERS} bytes that a list of exports may have"),
+    ))
 }
 
 /// An error of a file.
@@ -104,7 +121,7 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), String> {
 
 /// Puts a module's exports into a symvers file, in place of its earlier lines.
 fn record(path: &Path, module: &str, exports: &[symvers::Entry]) -> Result<(), String> {
-    let old = match fs::read_to_string(path) {
+    let old = match read_symvers(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(about(path, error)),

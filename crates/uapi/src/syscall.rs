@@ -40,6 +40,8 @@ pub struct InitModule {
     pub routines: Routines,
     /// Whether the module may be removed by the autoclean pass (bit 0x40000000 of the classic `codesize`; insmod's `-k`).
     pub autoclean: bool,
+    /// Whether insmod overrode a difference of releases (`-f`): the kernel is tainted `F`.
+    pub forced: bool,
     /// Exports and references; `None` where there are none.
     pub table: Option<SymbolTable>,
     /// Frame information (`.eh_frame`) relative to the base: offset and size in bytes, terminator included.

@@ -27,6 +27,7 @@ fn calls() -> Vec<(&'static str, Syscall)> {
         name: "fat".to_owned(),
         routines: Routines { init: 0x1000, cleanup: 0x2000 },
         autoclean: true,
+        forced: false,
         table: Some(table),
         eh_frame: Some((4096, 64)),
         debug_object: vec![0x7f, b'E', b'L', b'F'],

@@ -32,6 +32,9 @@ pub(super) fn init_module(kernel: &Kernel, peer: &Peer, init: InitModule) -> Res
         return Err(error);
     }
     let word = if init.autoclean { AUTOCLEAN | VISITED } else { 0 };
+    if init.forced {
+        kernel.taint_forced();
+    }
     let routines = init.routines;
     publish(kernel, id, image, word, init);
     kernel.log(Level::Debug, &format!("init_module: `{name}`: memory is sealed and mapped, init runs"));

@@ -142,6 +142,7 @@ impl Sample {
             name: self.name.clone(),
             routines: Routines { init: base, cleanup: base + STEP },
             autoclean: self.autoclean,
+            forced: false,
             table: Some(SymbolTable { symbols: symbols.collect(), references: self.references.clone() }),
             eh_frame: self.eh_frame,
             debug_object: Vec::new(),

@@ -134,6 +134,15 @@ fn refusals_say_why_and_leave_nothing() {
 }
 
 #[test]
+fn a_module_that_names_no_release_loads_with_a_warning_and_taints_nothing() {
+    let world = world(|builder| builder);
+    let source = "int init_module(void) { return 0; } void cleanup_module(void) {}";
+    world.kernel.load(&compile(source, PIC), &Load::named("plain")).unwrap();
+    assert!(world.log.text().contains("couldn't find the kernel version"), "{}", world.log.text());
+    assert_eq!((world.names(), world.kernel.taint().as_str()), (vec!["plain".to_owned()], ""));
+}
+
+#[test]
 fn a_versioned_kernel_serves_plain_modules() {
     let world = world(|builder| builder.modversions(Modversions::On));
     world.kernel.load(&compile(&format!("{HEADER}{FAT}"), PIC), &Load::named("fat")).unwrap();

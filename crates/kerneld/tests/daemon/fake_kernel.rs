@@ -47,6 +47,7 @@ struct State {
     last_id: u32,
     refuse: Option<Errno>,
     hold_passes: bool,
+    refuse_passes: Option<Errno>,
     gone: bool,
 }
 
@@ -138,6 +139,11 @@ impl FakeKernel {
     /// From now on passes begin but do not end, until released.
     pub(crate) fn hold_passes(&self, hold: bool) {
         self.shared.change(|state| state.hold_passes = hold);
+    }
+
+    /// From now on passes are refused, or no longer.
+    pub(crate) fn refuse_passes(&self, errno: Option<Errno>) {
+        self.shared.change(|state| state.refuse_passes = errno);
     }
 
     /// Sends a request that wants a reply.
@@ -237,7 +243,7 @@ fn serve(stream: &UnixStream, shared: &Arc<Shared>) {
             Syscall::DeleteModule { name: None } => {
                 shared.change(|state| state.passes.push(Instant::now()));
                 shared.wait(PATIENCE, |state| (!state.hold_passes).then_some(()));
-                Ok(Reply::Done)
+                shared.change(|state| state.refuse_passes).map_or(Ok(Reply::Done), Err)
             }
             _ => Err(Errno::ENOSYS),
         };

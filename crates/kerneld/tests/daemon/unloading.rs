@@ -23,6 +23,21 @@ fn every_delay_the_kernel_is_told_to_clean_up() {
 }
 
 #[test]
+fn a_kernel_that_refuses_every_pass_is_told_of_once() {
+    let bench = Bench::new();
+    bench.kernel.refuse_passes(Some(uapi::Errno::EPERM));
+    let daemon = bench.daemon(&["delay=1"]);
+    bench.kernel.wait_for_passes(3);
+    assert_eq!(daemon.log().matches("delete_module: ").count(), 1, "{}", daemon.log());
+    bench.kernel.refuse_passes(None);
+    bench.kernel.wait_for_passes(5);
+    bench.kernel.refuse_passes(Some(uapi::Errno::EPERM));
+    bench.kernel.wait_for_passes(7);
+    daemon.wait_for("delete_module: ");
+    assert_eq!(daemon.log().matches("delete_module: ").count(), 2, "a new refusal is told again: {}", daemon.log());
+}
+
+#[test]
 fn a_request_to_load_puts_the_timer_off_by_a_full_delay() {
     let bench = Bench::new();
     let _daemon = bench.daemon(&["delay=2"]);

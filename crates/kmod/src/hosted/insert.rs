@@ -106,20 +106,15 @@ fn prepare<'o>(
 ) -> Result<Prepared<'o>, Box<modlink::Error>> {
     let parameters: Vec<&str> = request.parameters.iter().map(String::as_str).collect();
     let symbols: Vec<KernelSymbol<'_>> = symbols.iter().map(|symbol| KernelSymbol { name: &symbol.name, value: symbol.value }).collect();
-    let with = |force| Options {
+    let force = if request.force.vermagic { module::Force::Yes } else { module::Force::No };
+    let options = Options {
         release,
         force,
         exports: if request.globals == Globals::Hide { Exports::None } else { Exports::Offered },
         parameters: &parameters,
         layout: LayoutOptions { page_size: PAGE_SIZE, buffer: Buffer::Zeroed, ..LayoutOptions::default() },
     };
-    let force = if request.force.vermagic { module::Force::Yes } else { module::Force::No };
-    match module::prepare(object, &with(force), symbols.as_slice()) {
-        // A module that names no version claims nothing that could be wrong: it loads, with a warning.
-        Err(modlink::Error::NoVersion) => module::prepare(object, &with(module::Force::Yes), symbols.as_slice()),
-        other => other,
-    }
-    .map_err(Box::new)
+    module::prepare(object, &options, symbols.as_slice()).map_err(Box::new)
 }
 
 /// The error for an image that this process cannot address.
@@ -211,6 +206,7 @@ impl Module<'_> {
             name: self.name.to_owned(),
             routines,
             autoclean: self.request.lifetime == Lifetime::Autoclean,
+            forced: self.prepared.warnings().iter().any(module::Warning::is_override),
             table,
             eh_frame: eh_frame(layout),
             debug_object,

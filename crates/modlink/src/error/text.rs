@@ -186,7 +186,6 @@ fn module(error: &Error, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
             f,
             "kernel-module version mismatch: the module was compiled for kernel version `{module}`, this kernel is version `{kernel}`"
         ),
-        Error::NoVersion => f.write_str("couldn't find the kernel version the module was compiled for"),
         Error::WrongVersions { kernel, symbols } => f
             .write_str("wrong version: ")
             .and_then(|()| list(f, symbols))

@@ -77,7 +77,7 @@ const CLEANUP: &str = "cleanup_module";
 ///
 /// # Errors
 ///
-/// [`Error::VersionMismatch`], [`Error::NoVersion`], [`Error::MissingRoutine`], [`Error::Undefined`],
+/// [`Error::VersionMismatch`], [`Error::MissingRoutine`], [`Error::Undefined`],
 /// [`Error::WrongVersions`], those of parameters, and those of [`Object::layout`].
 pub fn prepare<'o>(object: &'o Object<'o>, options: &Options<'_>, kernel: &(impl KernelSymbols + ?Sized)) -> Result<Prepared<'o>> {
     let info = ModInfo::of(object);

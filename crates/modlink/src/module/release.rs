@@ -30,6 +30,14 @@ pub enum Warning {
     NoVersion,
 }
 
+impl Warning {
+    /// Whether the load went on only because it was forced: the kernel is tainted then.
+    #[must_use]
+    pub fn is_override(&self) -> bool {
+        matches!(self, Self::VersionMismatch { .. })
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -37,7 +45,7 @@ impl fmt::Display for Warning {
                 let (module, kernel) = (module.clone(), kernel.clone());
                 fmt::Display::fmt(&Error::VersionMismatch { module, kernel }, f)
             }
-            Self::NoVersion => fmt::Display::fmt(&Error::NoVersion, f),
+            Self::NoVersion => f.write_str("couldn't find the kernel version the module was compiled for"),
         }
     }
 }
@@ -67,7 +75,7 @@ pub(super) fn check(compiled_for: Option<&str>, running: &str, force: Force, che
         (Some(module), _) if module == running => Ok(None),
         (Some(module), Force::No) => Err(Error::VersionMismatch { module: module.into(), kernel: running.into() }),
         (Some(module), Force::Yes) => Ok(Some(Warning::VersionMismatch { module: module.into(), kernel: running.into() })),
-        (None, Force::No) => Err(Error::NoVersion),
-        (None, Force::Yes) => Ok(Some(Warning::NoVersion)),
+        // A module that names no release claims nothing that could be wrong: it loads, with a warning.
+        (None, _) => Ok(Some(Warning::NoVersion)),
     }
 }

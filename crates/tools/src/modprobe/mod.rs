@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use kmod::hosted::Hosted;
 use kmod::linux::Linux;
+use kmod::plan::RemoveRequest;
 
 use self::session::Session;
 use crate::applet::Run;
@@ -28,7 +29,8 @@ Examples:
   modprobe -R fs-vfat           # which modules an alias stands for
   modprobe -c                   # the configuration
   modprobe --lint               # which of its lines have no effect
-  modprobe --graph=tree btrfs   # what btrfs needs";
+  modprobe --graph=tree btrfs   # what btrfs needs
+  modprobe -n --graph=svg btrfs >btrfs.svg   # what loading it would do, and why";
 
 /// Load or unload a module together with what it needs
 #[derive(Parser)]
@@ -93,7 +95,7 @@ pub(crate) struct Modprobe {
     /// Print everything that an initramfs needs for the modules: files, firmware, softdeps and weakdeps
     #[arg(long)]
     show_closure: bool,
-    /// Draw what the modules need, or without words what is loaded
+    /// Draw what the modules need; with -n, -D or -r what would be done, and why; without words what is loaded
     #[arg(long, value_name = "FORM")]
     graph: Option<report::GraphForm>,
     /// Do nothing; with -v print what would be done
@@ -189,6 +191,16 @@ impl Modprobe {
         match self.words.split_first() {
             Some((first, rest)) if !self.all => (std::slice::from_ref(first), rest.iter().map(|w| quoted(w)).collect::<Vec<_>>().join(" ")),
             _ => (&self.words, String::new()),
+        }
+    }
+
+    /// How modules are to be unloaded.
+    fn remove_request(&self) -> RemoveRequest {
+        RemoveRequest {
+            holders: self.remove_holders,
+            ignore_commands: self.ignore_install,
+            first_time: self.first_time,
+            in_use: self.force,
         }
     }
 

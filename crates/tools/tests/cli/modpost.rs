@@ -37,6 +37,7 @@ fn missing_versions_warn_or_fail_and_files_are_named() {
         ("modpost --symvers symvers --strict hello.o", "hello.o: no version is known of `note`"),
         ("modpost --symvers broken hello.o", "broken: line 1 is not"),
         ("modpost --symvers nosuch hello.o", "nosuch: No such file"),
+        ("modpost --symvers /dev/zero hello.o", "/dev/zero: longer than"),
         ("modpost nosuch.o", "nosuch.o: No such file"),
         ("modpost symvers", "symvers: not a 64-bit"),
         ("modpost out.ko", "out.ko: the object is a module already"),

@@ -1,0 +1,314 @@
+//! Requesters are found in a tracefs and a `/proc` that are folders.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use demand::who::{Finder, TracingFault};
+use demand::{Attribution, Kind, Origin, Paths, RequestName, Requester};
+
+const FIRST_USER: u64 = 4_026_531_837;
+const FIRST_PID: u64 = 4_026_531_836;
+
+/// A system that is a folder.
+struct World {
+    root: tempfile::TempDir,
+}
+
+/// A thread in it.
+struct Thread<'a> {
+    tid: u32,
+    process: u32,
+    parent: u32,
+    uid: u32,
+    start: u64,
+    flags: u64,
+    comm: &'a str,
+    wchan: &'a str,
+    stack: &'a str,
+    cgroup: &'a str,
+    user_namespace: u64,
+}
+
+/// A process of a user that waits for a module; it began 10 s after the machine.
+const WAITING: Thread<'static> = Thread {
+    tid: 88,
+    process: 88,
+    parent: 1,
+    uid: 1000,
+    start: 1000,
+    flags: 0,
+    comm: "trig",
+    wchan: "call_usermodehelper_exec",
+    stack: "[<0>] call_usermodehelper_exec+0x1\n[<0>] __request_module+0x2\n",
+    cgroup: "/user.slice/user-1000.slice/session-3.scope",
+    user_namespace: FIRST_USER,
+};
+
+impl World {
+    fn new() -> Self {
+        let world = Self { root: tempfile::tempdir().unwrap() };
+        fs::create_dir_all(world.path("/proc/sys/kernel")).unwrap();
+        fs::write(world.path("/proc/sys/kernel/modprobe"), "/usr/sbin/kerneld-request\n").unwrap();
+        // init and a worker of the kernel, which starts helpers.
+        world.thread(&Thread { tid: 1, process: 1, uid: 0, wchan: "do_epoll_wait", comm: "init", ..WAITING });
+        world.thread(&Thread { tid: 2, process: 2, parent: 0, uid: 0, flags: 0x0020_8040, comm: "kthreadd", wchan: "kthreadd", ..WAITING });
+        world
+    }
+
+    fn traced() -> Self {
+        let world = Self::new();
+        let instance = world.path("/sys/kernel/tracing/instances/kerneld");
+        fs::create_dir_all(instance.join("events/module/module_request")).unwrap();
+        fs::write(instance.join("trace_clock"), "local [boot] mono\n").unwrap();
+        fs::write(instance.join("trace_pipe"), "").unwrap();
+        world
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path.trim_start_matches('/'))
+    }
+
+    fn paths(&self) -> Paths {
+        Paths::under(self.root.path())
+    }
+
+    fn thread(&self, thread: &Thread<'_>) {
+        let whole = self.path(&format!("/proc/{}", thread.tid));
+        fill(&whole, thread);
+        fs::create_dir_all(self.path(&format!("/proc/{}/task/{}", thread.process, thread.tid))).unwrap();
+    }
+
+    fn gone(&self, tid: u32) {
+        fs::remove_dir_all(self.path(&format!("/proc/{tid}"))).unwrap();
+    }
+
+    /// The thread asks for a module, so many milliseconds after the machine began.
+    fn asks(&self, tid: u32, milliseconds: u64, name: &str) {
+        let line = format!(
+            "{:>16}-{tid:<7} [000] .....   {}.{:03}000: module_request: {name} wait=1 call_site=__sock_create\n",
+            "trig",
+            milliseconds / 1000,
+            milliseconds % 1000
+        );
+        let pipe = self.path("/sys/kernel/tracing/instances/kerneld/trace_pipe");
+        fs::OpenOptions::new().append(true).open(pipe).unwrap().write_all(line.as_bytes()).unwrap();
+    }
+}
+
+fn fill(folder: &Path, thread: &Thread<'_>) {
+    fs::create_dir_all(folder.join("ns")).unwrap();
+    let Thread { tid, process, parent, uid, start, flags, comm, .. } = thread;
+    let stat = format!("{tid} ({comm}) D {parent} 1 1 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 1 0 {start} 1 1\n");
+    let status = format!("Name:\t{comm}\nTgid:\t{process}\nPid:\t{tid}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n");
+    for (name, text) in [
+        ("stat", stat.as_str()),
+        ("status", &status),
+        ("comm", &format!("{comm}\n")),
+        ("wchan", thread.wchan),
+        ("stack", thread.stack),
+        ("loginuid", "4294967295"),
+        ("cgroup", &format!("0::{}\n", thread.cgroup)),
+    ] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    for (name, target) in [
+        ("ns/user", format!("user:[{}]", thread.user_namespace)),
+        ("ns/pid", format!("pid:[{FIRST_PID}]")),
+        ("exe", "/usr/bin/trig".to_owned()),
+    ] {
+        let link = folder.join(name);
+        let _ = fs::remove_file(&link);
+        symlink(target, link).unwrap();
+    }
+}
+
+fn name(text: &str) -> RequestName {
+    RequestName::new(text.as_bytes(), Origin::Helper).unwrap()
+}
+
+fn pids(found: &[Requester]) -> Vec<Option<u32>> {
+    found.iter().map(|requester| requester.pid).collect()
+}
+
+#[test]
+fn the_waiting_task_of_the_event_is_described_in_full() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    assert_eq!(finder.tracing(), Ok(()));
+    world.thread(&WAITING);
+    world.asks(88, 10_500, "net-pf-3");
+    let found = finder.requesters(&name("net-pf-3"));
+    let wanted = Requester {
+        pid: Some(88),
+        uid: Some(1000),
+        comm: Some("trig".to_owned()),
+        exe: Some("/usr/bin/trig".to_owned()),
+        cgroup: Some("/user.slice/user-1000.slice/session-3.scope".to_owned()),
+        unit: Some("session-3.scope".to_owned()),
+        call_site: Some("__sock_create".to_owned()),
+        ..Requester::bare(Kind::User, Attribution::Trace)
+    };
+    assert_eq!(found, [wanted]);
+    assert_eq!(finder.requesters(&name("net-pf-4")), [], "nobody asked for that");
+}
+
+#[test]
+fn a_thread_is_shown_as_its_process() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    world.thread(&Thread { tid: 90, ..WAITING });
+    world.asks(90, 10_500, "net-pf-3");
+    assert_eq!(pids(&finder.requesters(&name("net-pf-3"))), [Some(88)]);
+}
+
+#[test]
+fn all_who_wait_for_the_name_are_candidates_and_nobody_else() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    for (tid, uid, wanted) in [(88, 1000, "net-pf-3"), (89, 0, "net-pf-3"), (90, 0, "net-pf-4"), (91, 0, "net-pf-3")] {
+        world.thread(&Thread { tid, process: tid, uid, ..WAITING });
+        world.asks(tid, 10_500, wanted);
+    }
+    // 91 has gone on: its request is over.
+    fs::write(world.path("/proc/91/wchan"), "0").unwrap();
+    fs::write(world.path("/proc/91/stat"), "91 (x) R 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1000 1 1\n").unwrap();
+    // 90 asked for the name once, but waits for another now.
+    world.asks(90, 10_400, "net-pf-3");
+    world.asks(90, 10_600, "net-pf-4");
+    let mut found = pids(&finder.requesters(&name("net-pf-3")));
+    found.sort();
+    assert_eq!(found, [Some(88), Some(89)]);
+}
+
+#[test]
+fn a_task_that_is_gone_leaves_nobody_known() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    world.asks(88, 10_500, "net-pf-3");
+    let found = finder.requesters(&name("net-pf-3"));
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].kind, found[0].pid, found[0].uid), (Kind::Unknown, Some(88), None));
+}
+
+#[test]
+fn a_number_that_was_given_to_another_task_is_not_taken_for_the_first() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    world.asks(88, 10_500, "net-pf-3");
+    // The administrator's process has the number now, and waits for a helper too.
+    world.thread(&Thread { uid: 0, start: 1200, ..WAITING });
+    let found = finder.requesters(&name("net-pf-3"));
+    assert_eq!(found.iter().map(|r| r.kind).collect::<Vec<_>>(), [Kind::Unknown]);
+}
+
+#[test]
+fn a_task_that_is_not_asleep_yet_is_waited_for() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    world.thread(&Thread { wchan: "0", ..WAITING });
+    fs::write(world.path("/proc/88/stat"), "88 (trig) R 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1000 1 1\n").unwrap();
+    world.asks(88, 10_500, "net-pf-3");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(std::time::Duration::from_micros(300));
+            let draft = world.path("/proc/88/wchan.new");
+            fs::write(&draft, WAITING.wchan).unwrap();
+            fs::rename(draft, world.path("/proc/88/wchan")).unwrap();
+        });
+        assert_eq!(pids(&finder.requesters(&name("net-pf-3"))), [Some(88)]);
+    });
+}
+
+#[test]
+fn kernel_threads_and_tasks_that_wait_for_something_else() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    world.thread(&Thread { tid: 70, process: 70, uid: 0, flags: 0x0020_8040, parent: 2, comm: "kworker/0:1", ..WAITING });
+    world.asks(70, 10_500, "crypto-aes");
+    let found = finder.requesters(&name("crypto-aes"));
+    assert_eq!((found[0].kind, found[0].uid), (Kind::Kernel, None));
+    // A request for a key has a helper too.
+    world.thread(&Thread { stack: "[<0>] call_usermodehelper_exec+0x1\n[<0>] call_sbin_request_key+0x2\n", ..WAITING });
+    world.asks(88, 10_500, "net-pf-3");
+    assert_eq!(finder.requesters(&name("net-pf-3")), []);
+}
+
+#[test]
+fn what_the_start_of_a_module_asks_for_is_asked_by_whoever_wanted_the_module() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    let outer = [Requester { uid: Some(1000), ..Requester::bare(Kind::User, Attribution::Trace) }];
+    let own = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
+    world.thread(&Thread { tid: own, process: own, uid: 0, comm: "kerneld", ..WAITING });
+    world.asks(own, 10_500, "nls_cp437");
+    let acting = finder.acting_for(&outer);
+    assert_eq!(finder.requesters(&name("nls_cp437")), outer);
+    drop(acting);
+    assert_eq!(finder.requesters(&name("nls_cp437"))[0].kind, Kind::Root);
+}
+
+#[test]
+fn a_helper_that_loads_by_itself_asks_for_those_who_wait_for_it() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    world.thread(&WAITING);
+    world.thread(&Thread { tid: 200, process: 200, parent: 2, uid: 0, comm: "kerneld-request", ..WAITING });
+    world.asks(200, 10_500, "nls_cp437");
+    let found = finder.requesters(&name("nls_cp437"));
+    assert_eq!(found[0].pid, Some(88), "{found:?}");
+    assert!(found.iter().all(|requester| requester.pid != Some(200)), "{found:?}");
+    world.gone(88);
+    world.asks(200, 10_600, "nls_cp850");
+    assert_eq!(finder.requesters(&name("nls_cp850"))[0].kind, Kind::Unknown);
+}
+
+#[test]
+fn without_tracing_everybody_who_waits_is_a_candidate() {
+    let world = World::new();
+    let finder = Finder::open(&world.paths());
+    assert_eq!(finder.tracing(), Err(&TracingFault::NotMounted));
+    world.thread(&WAITING);
+    world.thread(&Thread { tid: 200, process: 200, parent: 2, uid: 0, comm: "kerneld-request", wchan: "unix_wait", ..WAITING });
+    let found = finder.requesters(&name("net-pf-3"));
+    assert_eq!(pids(&found), [Some(88)]);
+    assert_eq!(found[0].by, Attribution::Blocked);
+    // A second helper, for which nobody waits: whoever asked has been killed, and may have asked for this.
+    world.thread(&Thread { tid: 201, process: 201, parent: 2, uid: 0, comm: "kerneld-request", wchan: "unix_wait", ..WAITING });
+    let found = finder.requesters(&name("net-pf-3"));
+    assert_eq!(pids(&found), [Some(88), None]);
+    assert_eq!(found[1], Requester::unknown());
+    // Nobody waits at all.
+    world.gone(88);
+    assert_eq!(finder.requesters(&name("net-pf-3")), []);
+}
+
+#[test]
+fn a_stack_that_cannot_be_read_leaves_room_for_others() {
+    let world = World::new();
+    world.thread(&Thread { stack: "", ..WAITING });
+    let found = Finder::blocked_only(&world.paths()).requesters(&name("net-pf-3"));
+    assert_eq!(pids(&found), [Some(88), None]);
+}
+
+#[test]
+fn a_flood_of_candidates_is_bounded_and_counts_as_unknown_too() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    for tid in 1000..1040 {
+        world.thread(&Thread { tid, process: tid, ..WAITING });
+        world.asks(tid, 10_500, "net-pf-3");
+    }
+    let found = finder.requesters(&name("net-pf-3"));
+    assert_eq!(found.len(), 17);
+    assert_eq!(found.last(), Some(&Requester::unknown()));
+}
+
+#[test]
+fn what_is_missing_in_tracefs_is_named() {
+    let world = World::new();
+    fs::create_dir_all(world.path("/sys/kernel/tracing/instances")).unwrap();
+    let finder = Finder::open(&world.paths());
+    assert_eq!(finder.tracing().unwrap_err().to_string(), "the kernel has no trace event `module/module_request`");
+}

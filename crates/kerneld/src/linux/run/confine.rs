@@ -1,0 +1,33 @@
+//! Fewer rights than root has: what serving requests takes, and nothing else. Given up for good, also for programs that are started
+//! (`install` commands of modprobe.d), before the first thread is.
+
+use std::io;
+
+use demand::policy::LeaseMode;
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
+};
+
+/// What every daemon needs (capabilities(7)): `SYS_MODULE` for loading and unloading, `SYS_PTRACE` for what `/proc` says of other
+/// users' processes (program, namespaces, where they wait).
+const SERVING: CapabilitySet = CapabilitySet::SYS_MODULE.union(CapabilitySet::SYS_PTRACE);
+
+/// What the evidence against unloading needs besides: `NET_ADMIN` for lists of rules and states in network namespaces,
+/// `DAC_READ_SEARCH` for folders of other users' processes, `SYS_ADMIN` for lists of BPF programs and stacks.
+const LEASES: CapabilitySet = CapabilitySet::NET_ADMIN.union(CapabilitySet::DAC_READ_SEARCH).union(CapabilitySet::SYS_ADMIN);
+
+/// Gives up all other capabilities, and the way to get new ones.
+pub(super) fn confine(leases: LeaseMode) -> io::Result<()> {
+    let wanted = if leases == LeaseMode::Off { SERVING } else { SERVING.union(LEASES) };
+    let had = capabilities(None)?;
+    let kept = had.permitted.intersection(wanted);
+    if had.effective.contains(CapabilitySet::SETPCAP) {
+        for capability in CapabilitySet::all().difference(kept).iter() {
+            // One that this kernel does not know is not in the set either.
+            let _ = remove_capability_from_bounding_set(capability);
+        }
+    }
+    set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() })?;
+    set_no_new_privs(true)?;
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! The devices that are there already: every folder below `/sys/devices` with a modalias.
+
+use std::fs;
+use std::path::Path;
+
+use demand::{Attribution, Device, Kind, Paths, Requester};
+
+use super::DeviceRequest;
+
+/// Folders in which no device lies: skipping them saves half of the walk.
+const NO_DEVICES: &[&str] = &["power", "statistics", "msi_irqs", "queues", "trace", "cpufreq", "cpuidle", "topology", "cache", "iommu"];
+
+/// How deep devices lie at most; deeper is not looked, whatever a damaged tree holds.
+const DEEPEST: usize = 40;
+
+/// What attributes named `removable` say; those of disks hold `0` or `1` and are about the medium.
+const REMOVABLE: &[&str] = &["removable", "fixed", "unknown"];
+
+/// All devices that ask for something, in the order of their paths. What cannot be read is passed over: devices go away while one
+/// looks.
+#[must_use]
+pub fn walk(paths: &Paths) -> Vec<DeviceRequest> {
+    let mut found = Vec::new();
+    folder(&paths.file("/sys"), &paths.file("/sys/devices"), None, DEEPEST, &mut found);
+    found
+}
+
+/// One folder; `removable` is what holds for the devices above.
+fn folder(sys: &Path, path: &Path, removable: Option<&str>, depth: usize, found: &mut Vec<DeviceRequest>) {
+    let Ok(entries) = fs::read_dir(path) else { return };
+    let mut below = Vec::new();
+    let (mut announces, mut says) = (false, false);
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        match entry.file_type() {
+            // Links lead to buses, classes and drivers, never to a device that is not below some folder.
+            Ok(kind) if kind.is_dir() => {
+                if !name.to_str().is_some_and(|name| NO_DEVICES.contains(&name)) {
+                    below.push(name);
+                }
+            }
+            _ if name == "uevent" || name == "modalias" => announces = true,
+            _ if name == "removable" => says = true,
+            _ => {}
+        }
+    }
+    let own = says.then(|| attribute(path, "removable")).flatten();
+    let removable = own.as_deref().or(removable);
+    if announces && let Some(modalias) = modalias(path) {
+        let request = super::name(&modalias).map(|name| DeviceRequest { name, requester: requester(sys, path, removable) });
+        found.extend(request);
+    }
+    below.sort();
+    for name in below.iter().filter(|_| depth > 0) {
+        folder(sys, &path.join(name), removable, depth - 1, found);
+    }
+}
+
+/// What a device asks for. Not every bus has the attribute; all that ask at all say so where they announce themselves.
+fn modalias(path: &Path) -> Option<String> {
+    let announced = fs::read(path.join("uevent")).unwrap_or_default();
+    let announced = String::from_utf8_lossy(&announced);
+    let line = announced.lines().find_map(|line| line.strip_prefix("MODALIAS=")).map(str::to_owned);
+    let modalias = line.or_else(|| fs::read(path.join("modalias")).ok().map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()));
+    modalias.filter(|modalias| !modalias.is_empty())
+}
+
+/// The attribute `removable`, if it is about the device.
+fn attribute(path: &Path, name: &str) -> Option<String> {
+    let bytes = fs::read(path.join(name)).ok()?;
+    let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+    REMOVABLE.contains(&text.as_str()).then_some(text)
+}
+
+fn requester(sys: &Path, path: &Path, removable: Option<&str>) -> Requester {
+    let bus = fs::read_link(path.join("subsystem")).ok();
+    let bus = bus.and_then(|link| Some(link.file_name()?.to_string_lossy().into_owned())).unwrap_or_default();
+    let below = path.strip_prefix(sys).unwrap_or(path).to_string_lossy();
+    let device = Device { path: format!("/{below}"), bus, removable: removable.map(str::to_owned) };
+    Requester { device: Some(device), ..Requester::bare(Kind::Device, Attribution::Event) }
+}
+
+/// The device of an announcement as a requester: its bus as announced, and whether it, or the nearest above that says so, is removable.
+#[must_use]
+pub fn device(paths: &Paths, path: &str, bus: &str) -> Requester {
+    let mut at = path;
+    let mut removable = None;
+    while removable.is_none() && at.len() > 1 {
+        removable = attribute(&paths.file(&format!("/sys{at}")), "removable");
+        at = at.rsplit_once('/').map_or("", |(above, _)| above);
+    }
+    let device = Device { path: path.to_owned(), bus: bus.to_owned(), removable };
+    Requester { device: Some(device), ..Requester::bare(Kind::Device, Attribution::Event) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small `/sys`: a bridge, behind it a port that is removable, behind that a disk with a medium.
+    fn sys() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let port = root.path().join("sys/devices/pci0000:00/usb1/1-1");
+        let disk = port.join("host0/block/sda");
+        fs::create_dir_all(&disk).unwrap();
+        fs::create_dir_all(port.join("power")).unwrap();
+        fs::create_dir_all(root.path().join("sys/bus/usb")).unwrap();
+        fs::write(port.join("uevent"), "DEVTYPE=usb_device\nMODALIAS=usb:v46F4p0001\n").unwrap();
+        fs::write(port.join("removable"), "removable\n").unwrap();
+        fs::write(port.join("power/uevent"), "MODALIAS=none:\n").unwrap();
+        std::os::unix::fs::symlink("../../../../bus/usb", port.join("subsystem")).unwrap();
+        fs::write(disk.join("modalias"), "scsi:t-0x00\n").unwrap();
+        fs::write(disk.join("removable"), "0\n").unwrap();
+        root
+    }
+
+    #[test]
+    fn devices_with_their_bus_and_whether_they_are_removable() {
+        let root = sys();
+        let paths = Paths::under(root.path());
+        let found = walk(&paths);
+        let seen: Vec<_> = found
+            .iter()
+            .map(|request| {
+                let device = request.requester.device.as_ref().unwrap();
+                (request.name.as_str(), device.path.as_str(), device.bus.as_str(), device.removable.as_deref())
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("usb:v46F4p0001", "/devices/pci0000:00/usb1/1-1", "usb", Some("removable")),
+                ("scsi:t-0x00", "/devices/pci0000:00/usb1/1-1/host0/block/sda", "", Some("removable")),
+            ]
+        );
+        let announced = device(&paths, "/devices/pci0000:00/usb1/1-1/host0/block/sda", "block");
+        assert_eq!(announced.device.unwrap().removable.as_deref(), Some("removable"));
+        assert_eq!(device(&paths, "/devices/nosuch", "pci").device.unwrap().removable, None);
+    }
+}
