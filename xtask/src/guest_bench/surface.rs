@@ -4,6 +4,7 @@
 //! Blacklists and `install` lines are written for exactly the modules that came into the stock kernel: no list could be better.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::Serialize;
 use testkit::Programs;
@@ -49,6 +50,9 @@ echo /usr/sbin/kerneld-request >/proc/sys/kernel/modprobe
 /usr/sbin/kerneld run >/tmp/kerneld.log 2>&1 &
 i=0; while [ ! -S /run/kerneld/request.sock ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done
 ";
+
+/// Some thousand requests, on a processor that is an emulation.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// One cell of the table.
 #[derive(Debug, Serialize)]
@@ -113,7 +117,7 @@ fn measure(flavour: Flavour, against: Against, modules: &[String]) -> Result<Tri
     let tree = WholeTree::new(guest.machine(), None).map_err(surprise)?;
     guest.tree(tree.path()).map_err(surprise)?;
     guest.trigger(tree.path()).map_err(surprise)?;
-    guest.memory(WHOLE_TREE);
+    guest.memory(WHOLE_TREE).patience(PATIENCE);
     let lines = |before: &str, after: &str| modules.iter().map(|module| format!("{before} {module}{after}\n")).collect::<String>();
     let mut start = "";
     match against {

@@ -21,6 +21,6 @@ mod top;
 pub mod uevents;
 mod why;
 
-pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};
+pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Running, Teller};
 
 pub use cli::{command, is_command, run};

@@ -36,7 +36,7 @@ pub use whole::WholeTree;
 
 use crate::debian::{self, FetchError};
 
-/// How long a guest may run.
+/// How long a guest may run, unless it is allowed more.
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// The guest's `/init`: mounts, runs the script, says its status, ends the machine.
@@ -79,6 +79,7 @@ pub struct Guest {
     memory: u32,
     append: String,
     devices: Vec<String>,
+    limit: Duration,
     monitored: bool,
 }
 
@@ -105,7 +106,7 @@ impl Guest {
         }
         archive.file("init", 0o755, INIT.as_bytes());
         let memory = if flavour == Flavour::Uml { 256 } else { 512 };
-        Ok(Self { machine, archive, memory, append: String::new(), devices: Vec::new(), monitored: false })
+        Ok(Self { machine, archive, memory, append: String::new(), devices: Vec::new(), limit: LIMIT, monitored: false })
     }
 
     /// The kernel that it boots.
@@ -122,6 +123,12 @@ impl Guest {
     /// More memory, in MiB.
     pub fn memory(&mut self, mib: u32) -> &mut Self {
         self.memory = mib;
+        self
+    }
+
+    /// More time than ten minutes.
+    pub fn patience(&mut self, limit: Duration) -> &mut Self {
+        self.limit = limit;
         self
     }
 
@@ -221,14 +228,14 @@ impl Guest {
         let _slot = slots::Slot::take().map_err(failed)?;
         let complaints = std::fs::File::create(scratch.path().join("stderr")).map_err(failed)?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(complaints).spawn().map_err(failed)?;
-        let mut run = watch(child, host::Host::new(monitor));
+        let mut run = watch(child, host::Host::new(monitor), self.limit);
         run.console.push_str(&std::fs::read_to_string(scratch.path().join("stderr")).unwrap_or_default());
         Ok(run)
     }
 }
 
 /// Reads the console to its end, and ends a guest that takes too long.
-fn watch(mut child: Child, mut host: host::Host) -> Run {
+fn watch(mut child: Child, mut host: host::Host, limit: Duration) -> Run {
     let mut output = child.stdout.take().expect("the console is piped");
     let console = Arc::new(Mutex::new(Vec::new()));
     let shown = Arc::clone(&console);
@@ -240,7 +247,7 @@ fn watch(mut child: Child, mut host: host::Host) -> Run {
     });
     let start = Instant::now();
     while matches!(child.try_wait(), Ok(None)) {
-        if start.elapsed() > LIMIT && child.kill().is_ok() {
+        if start.elapsed() > limit && child.kill().is_ok() {
             let _status = child.wait();
             break;
         }

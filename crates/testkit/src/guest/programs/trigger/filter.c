@@ -214,12 +214,6 @@ void ask_arpt(const char *rest)
 	compatible(NFPROTO_ARP, rest);
 }
 
-void ask_xt(const char *rest)
-{
-	compatible(NFPROTO_IPV4, rest);
-	compatible(NFPROTO_BRIDGE, rest);
-}
-
 void ask_ip_set(const char *rest)
 {
 	struct message m = { .length = 0 };

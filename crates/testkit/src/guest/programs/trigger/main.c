@@ -51,7 +51,6 @@ static const struct row {
 	{ "xt", NAMESPACE, "ip6t_", ask_ip6t, NULL },
 	{ "xt", NAMESPACE, "ebt_", ask_ebt, NULL },
 	{ "xt", NAMESPACE, "arpt_", ask_arpt, NULL },
-	{ "xt", NAMESPACE, "xt_", ask_xt, NULL },
 	{ "xt", NAMESPACE, "ip_set_", ask_ip_set, NULL },
 	{ "xfrm", NAMESPACE, "xfrm-type-", ask_xfrm, NULL },
 	{ "tc", NAMESPACE, "sch_", ask_qdisc, NULL },

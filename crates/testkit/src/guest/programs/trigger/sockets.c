@@ -115,10 +115,10 @@ void ask_algif(const char *rest)
 	bind_algorithm(rest + 1, "nosuch");
 }
 
+/* The kernel asks by the name alone, whatever kind of algorithm is wanted. */
 void ask_crypto(const char *rest)
 {
-	for (size_t at = 0; at < sizeof kinds / sizeof *kinds; at++)
-		bind_algorithm(kinds[at], rest);
+	bind_algorithm("skcipher", rest);
 }
 
 /* Names of constructions: the kernel makes them from parts, and asks for the parts itself. */

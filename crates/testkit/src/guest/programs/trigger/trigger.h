@@ -58,7 +58,6 @@ void ask_ipt(const char *rest);
 void ask_ip6t(const char *rest);
 void ask_ebt(const char *rest);
 void ask_arpt(const char *rest);
-void ask_xt(const char *rest);
 void ask_ip_set(const char *rest);
 void ask_ip_vs(const char *rest);
 void ask_xfrm(const char *rest);
