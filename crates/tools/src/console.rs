@@ -131,13 +131,6 @@ impl Console {
     }
 }
 
-/// The text of `strerror(3)`, without the number that Rust adds.
-#[must_use]
-pub(crate) fn text_of(errno: i32) -> String {
-    let text = io::Error::from_raw_os_error(errno).to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
-}
-
 impl Severity {
     /// The level word of a message.
     fn word(self) -> &'static str {

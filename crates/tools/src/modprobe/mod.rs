@@ -66,7 +66,7 @@ pub(crate) struct Modprobe {
     #[arg(short, long)]
     force: bool,
     /// Load although symbol versions differ
-    #[arg(long)]
+    #[arg(long, alias = "force-modversions")]
     force_modversion: bool,
     /// Load although vermagic differs
     #[arg(long)]
