@@ -125,7 +125,7 @@ impl Console {
     pub fn write(&mut self, bytes: &[u8]) -> Outcome {
         let mut out = io::stdout().lock();
         out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| {
-            self.error(format_args!("cannot write the result: {error}"));
+            self.error(format_args!("cannot write the result: {}", kmod::error::os_text(&error)));
             Failed
         })
     }

@@ -153,7 +153,9 @@ impl Modinfo {
         };
         let directory = root.join("lib/modules").join(release);
         let sources = Sources { paths: dirs::standard(&config_root, "modprobe.d"), tree: None, cmdline: None };
-        Ok((Tree::new(directory), Config::load(&sources).map_err(|e| fail(&e))?))
+        // Only aliases matter here.
+        let (config, _) = Config::load_readable(&sources);
+        Ok((Tree::new(directory), config))
     }
 
     /// What is known of a module, with its name if it is built in.
