@@ -43,7 +43,9 @@ fn follow<K: Kernels>(engine: &Shared<K>, follower: &mut Follower, requests: &Sy
                     return;
                 }
             }
-            Ok(Some(Followed::Overrun)) => engine.teller().say(Level::Warning, "announcements of devices were lost; all devices are looked at again"),
+            Ok(Some(Followed::Overrun)) => {
+                engine.teller().say(Level::Warning, "announcements of devices were lost; all devices are looked at again")
+            }
             Ok(Some(Followed::Other(_)) | None) => {}
             Err(error) => {
                 engine.teller().say(Level::Error, &format!("devices are no longer heard of: {error}"));
