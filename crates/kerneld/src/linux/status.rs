@@ -153,7 +153,7 @@ fn full(state: &State) -> String {
         Some(fault) => text.push_str(&format!("who       by who waits, because tracing does not work: {fault}\n")),
     }
     let journal = &state.journal;
-    let lost = journal.overrun.saturating_add(journal.lost_by_helpers);
+    let lost = journal.journal.lost.saturating_add(journal.overrun).saturating_add(journal.lost_by_helpers);
     text.push_str(&format!(
         "journal   {} lines, {} requests counted in others', {} waiting, {lost} lost, {} by helpers alone\n",
         journal.journal.written, journal.journal.counted, journal.journal.waiting, journal.from_helpers

@@ -38,7 +38,7 @@ pub(crate) fn text<K: Kernels>(engine: &Engine<K>, birth: &Birth, busy: usize) -
         (
             "kerneld_journal_lost_total",
             "Requests without a line in the journal.",
-            status.journal.overrun.saturating_add(status.journal.lost_by_helpers),
+            status.journal.journal.lost.saturating_add(status.journal.overrun).saturating_add(status.journal.lost_by_helpers),
         ),
     ] {
         text.head(name, "counter", about);

@@ -71,7 +71,7 @@ impl Birth {
         let numbers = engine.tally().numbers();
         let journal = engine.chronicle().state();
         let now = demand::stamp::now();
-        let lossless = journal.overrun == 0 && journal.journal.error.is_none();
+        let lossless = journal.journal.lost == 0 && journal.overrun == 0 && journal.journal.error.is_none();
         let healthy = rules.state.fault.is_none() && rules.state.compile_fault.is_none() && lossless;
         Status {
             summary: Summary {
