@@ -4,6 +4,7 @@ mod bench;
 mod checks;
 mod demo;
 mod demo_linux;
+mod guest_bench;
 mod image;
 mod manual;
 mod packages;
@@ -39,7 +40,8 @@ enum Task {
     },
     /// Measure, beside rivals in the same run.
     Bench {
-        /// link, symbols, demand.
+        /// link, symbols, demand, depmod, modprobe, modinfo, lsmod, deny, request.
+        /// link, symbols, demand; in guests: coldplug, surface.
         name: String,
         /// One JSON object instead of a table.
         #[arg(long)]
@@ -61,7 +63,7 @@ fn main() -> ExitCode {
         Task::Demo { linux: false } => demo::run(),
         Task::Demo { linux: true } => demo_linux::run(),
         Task::Test { filter } => checks::run(filter.as_deref()),
-        Task::Bench { name, json } => bench::run(&name, json),
+        Task::Bench { name, json } => guest_bench::run(&name, json).unwrap_or_else(|| bench::run(&name, json)),
         Task::Compare => checks::compare(),
         Task::Manual { folder } => manual::write(&folder),
         Task::Ci => checks::run(None),

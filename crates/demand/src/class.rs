@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// `net-pf-N[-proto-N[-type-N]]`: `socket(2)` (net/socket.c), netlink families, diagnostics.
+    /// `net-pf-N[-proto-N[-type-N]]`, `bt-proto-N`, `rdma-netlink-subsys-N`: `socket(2)` (net/socket.c, net/bluetooth/af_bluetooth.c),
+    /// netlink families (also generic ones, by name) and their parts that answer anyone, diagnostics.
     NetPf,
     /// `crypto-NAME`, `algif-…`: AF_ALG and users of the crypto API (crypto/api.c).
     Crypto,
@@ -37,9 +38,11 @@ pub enum Class {
     Xt,
     /// `xfrm-type-…`, `xfrm-offload-…`, `ipcomp…`: IPsec (net/xfrm).
     Xfrm,
-    /// `sch_…`, `cls_…`, `act_…`, `em_…`, `net-sch-…`, `net-cls-…`, `net-act-…`: traffic control (net/sched).
+    /// `sch_…`, `cls_…`, `act_…`, `em_…`, `net-sch-…`, `net-cls-…`, `net-act-…`, `ematch-kind-N`, `ife-meta-…`: traffic control
+    /// (net/sched).
     Tc,
-    /// `tcp_…` congestion controls, `tcp-ulp-…`, `rtnl-lwt-…`, `net-sysctl-…` and others of the network stack that are not above.
+    /// `tcp_…` congestion controls, `tcp-ulp-…`, `rtnl-lwt-…`, `vport-type-N`, `team-mode-…`, `ppp-compress-N` and others of the network
+    /// stack that are not above.
     Net,
     /// `nls_…`: code pages that file systems ask for.
     Nls,
@@ -87,6 +90,8 @@ const TABLE: &[(Class, &str, Reach)] = &[
 /// Beginnings of names, longest first where one begins another.
 const PREFIXES: &[(&str, Class)] = &[
     ("net-pf-", Class::NetPf),
+    ("bt-proto-", Class::NetPf),
+    ("rdma-netlink-subsys-", Class::NetPf),
     ("crypto-", Class::Crypto),
     ("algif-", Class::Crypto),
     ("tty-ldisc-", Class::TtyLdisc),
@@ -121,12 +126,17 @@ const PREFIXES: &[(&str, Class)] = &[
     ("cls_", Class::Tc),
     ("act_", Class::Tc),
     ("em_", Class::Tc),
+    ("ematch-kind-", Class::Tc),
+    ("ife-meta-", Class::Tc),
     ("net-sch-", Class::Tc),
     ("net-cls-", Class::Tc),
     ("net-act-", Class::Tc),
     ("tcp_", Class::Net),
     ("tcp-", Class::Net),
     ("net-", Class::Net),
+    ("vport-type-", Class::Net),
+    ("team-mode-", Class::Net),
+    ("ppp-compress-", Class::Net),
     ("nls_", Class::Nls),
     ("nls-", Class::Nls),
 ];
@@ -180,6 +190,9 @@ mod tests {
         for (name, class) in [
             ("net-pf-38", Class::NetPf),
             ("net-pf-16-proto-12", Class::NetPf),
+            ("bt-proto-3", Class::NetPf),
+            ("ematch-kind-4", Class::Tc),
+            ("vport-type-4", Class::Net),
             ("algif-aead", Class::Crypto),
             ("crypto-authenc(hmac(sha1),cbc(aes))", Class::Crypto),
             ("tty-ldisc-29", Class::TtyLdisc),

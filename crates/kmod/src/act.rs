@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::error::IoAction;
+use crate::explain::Reason;
 use crate::kernel::{Depth, Force, Globals, Insert, Kernel, Lifetime};
 use crate::plan::{Action, Plan, Step};
 use crate::{Error, Result, name};
@@ -83,8 +84,9 @@ pub fn load<K: Kernel>(
         match load_step(kernel, step, conditions, watch) {
             Ok(()) if matches!(step.action, Action::Insert { .. }) => loaded.push(step.module.clone()),
             Ok(()) => {}
-            Err(Failure::Kernel { error, .. }) if !asked && already_there::<K>(&error) => {}
-            Err(Failure::Kernel { error, .. }) if !conditions.first_time && already_there::<K>(&error) => {}
+            Err(Failure::Kernel { error, .. }) if (!asked || !conditions.first_time) && already_there::<K>(&error) => {
+                watch_absent(kernel, step, watch);
+            }
             Err(_) if !step.required => {}
             Err(failure) => {
                 if conditions.on_failure == OnFailure::Remove {
@@ -113,7 +115,21 @@ fn already_there<K: Kernel>(error: &K::Error) -> bool {
     K::errno(error) == Some(uapi::Errno::EEXIST)
 }
 
-fn load_step<K: Kernel>(
+/// Says so where a module that "exists" is not there: its own start gave that answer, as drivers do that find their place taken.
+fn watch_absent<K: Kernel>(kernel: &mut K, step: &Step, watch: &mut dyn FnMut(Event<'_>)) {
+    let absent = kernel.modules().is_ok_and(|modules| modules.iter().all(|m| name::from_word(&m.name) != step.module));
+    if absent && matches!(step.action, Action::Insert { .. }) {
+        let reason = Reason::InitFailed { errno: uapi::Errno::EEXIST.number() };
+        watch(Event::Warning(format!("{} is not loaded: {reason}", step.module)));
+    }
+}
+
+/// Carries out one step of a plan for loading, without looking whether its module is in the kernel already: for those who know, or who
+/// carry out the steps of many plans in an order of their own.
+///
+/// # Errors
+/// [`Failure`], also where the module is there already (`EEXIST`).
+pub fn load_step<K: Kernel>(
     kernel: &mut K,
     step: &Step,
     conditions: &Conditions,

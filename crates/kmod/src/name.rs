@@ -1,5 +1,6 @@
 //! Module names: one module is written `snd-hda-intel` or `snd_hda_intel`, and lives in `snd-hda-intel.ko.xz`.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use crate::{Error, Result};
@@ -20,6 +21,14 @@ pub const SUFFIXES: [&str; 5] = [".ko", ".ko.gz", ".ko.xz", ".ko.zst", ".o"];
 /// # Errors
 /// [`Error::UnmatchedBracket`].
 pub fn normalise(pattern: &str) -> Result<String> {
+    normalised(pattern).map(Cow::into_owned)
+}
+
+/// [`normalise`] that copies only what it changes: most aliases stay as they are.
+pub(crate) fn normalised(pattern: &str) -> Result<Cow<'_, str>> {
+    if !pattern.bytes().any(|b| matches!(b, b'-' | b'[' | b']')) {
+        return Ok(Cow::Borrowed(pattern));
+    }
     let mut inside = false;
     let mut out = String::with_capacity(pattern.len());
     for c in pattern.chars() {
@@ -31,13 +40,14 @@ pub fn normalise(pattern: &str) -> Result<String> {
         }
         out.push(if c == '-' && !inside { '_' } else { c });
     }
-    if inside { Err(Error::UnmatchedBracket { pattern: pattern.to_owned() }) } else { Ok(out) }
+    if inside { Err(Error::UnmatchedBracket { pattern: pattern.to_owned() }) } else { Ok(Cow::Owned(out)) }
 }
 
 /// The module name of a word: every dash becomes an underscore, and the name ends before the first dot.
 #[must_use]
 pub fn from_word(word: &str) -> String {
-    word.chars().take_while(|&c| c != '.').map(|c| if c == '-' { '_' } else { c }).collect()
+    let name = word.split_once('.').map_or(word, |(name, _)| name);
+    name.replace('-', "_")
 }
 
 /// The module name of a path: [`from_word`] of its last component.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use kmod::explain::{FileKind, KernelFacts, ModuleFacts, Permanence, Providers, Reason, Refusal, explain, explain_removal, passed_over};
+use kmod::explain::{FileKind, KernelFacts, ModuleFacts, Providers, Reason, Refusal, Standing, explain, explain_removal, passed_over};
 use kmod::file::{Class, Import, Machine, Order};
 use kmod::kernel::Force;
 
@@ -49,6 +49,7 @@ fn kernel() -> KernelFacts {
         modular: Some(true),
         tree: Some(true),
         privileged: Some(true),
+        loaded: Some(HashSet::from(["vfat".to_owned()])),
     }
 }
 
@@ -120,23 +121,44 @@ fn parameters() {
 }
 
 #[test]
-fn parameters_that_linux_passes_over() {
-    let log = ["hello: unknown parameter 'bogus' ignored".to_owned(), "hello: something else".to_owned()];
-    let told: Vec<String> = passed_over(&log, &module()).iter().map(Reason::to_string).collect();
-    assert_eq!(told, ["there is no parameter `bogus`; the module has: level num"]);
+fn values_are_told_as_they_were_given() {
+    // The kernel cuts a list where it reads it.
+    let log = ["num: can only take 3 arguments", "hello: `1' invalid for parameter `num'"];
+    let text = told(libc::EINVAL, &log, "level=1 num=1,2,3,4", &module(), &kernel());
+    assert_eq!(text, "bad value `1,2,3,4` for `num`; the module has: level num\nkernel: num: can only take 3 arguments");
+    let text = told(libc::EINVAL, &["hello: `abc' invalid for parameter `num'"], "num=3 level=abc", &module(), &kernel());
+    assert_eq!(text, "bad value `abc` for `num`; the module has: level num", "what was given is another value");
+}
+
+#[test]
+fn what_linux_passes_over() {
+    let hello = ModuleFacts { name: "hello".to_owned(), ..module() };
+    let told = |log: &[&str], parameters: &str| {
+        let log: Vec<String> = log.iter().map(|&line| line.to_owned()).collect();
+        passed_over(&log, parameters, &hello).iter().map(Reason::to_string).collect::<Vec<_>>()
+    };
+    let log = ["hello: unknown parameter 'bogus' ignored", "hello: something else", "other: unknown parameter 'num' ignored"];
+    assert_eq!(told(&log, "bogus=1"), ["there is no parameter `bogus`; the module has: level num"]);
+    // The kernel looks for the `dyndbg` of a module behind the dot, and leaves the word cut off there.
+    let log = ["hello: unknown parameter 'hello' ignored"];
+    assert_eq!(told(&log, "num=1 hello.num=4"), ["there is no parameter `hello.num`; the module has: level num"]);
+    let log = ["do_init_module: 'hello'->init suspiciously returned 5, it should follow 0/-E convention"];
+    assert_eq!(told(&log, ""), ["its own start answered 5, neither success nor an error; the kernel takes it for success"]);
 }
 
 #[test]
 fn removals() {
-    let told = |errno, permanence, kernel: &KernelFacts| {
-        explain_removal(errno, permanence, kernel).iter().map(Reason::to_string).collect::<Vec<_>>().join("\n")
+    let told = |errno, standing, kernel: &KernelFacts| {
+        explain_removal(errno, standing, kernel).iter().map(Reason::to_string).collect::<Vec<_>>().join("\n")
     };
     let disabled = KernelFacts { modules_disabled: Some(true), ..kernel() };
     let user = KernelFacts { privileged: Some(false), ..kernel() };
-    assert!(told(libc::EPERM, Permanence::Removable, &disabled).contains("kernel.modules_disabled is 1"));
-    assert!(told(libc::EPERM, Permanence::Removable, &user).contains("CAP_SYS_MODULE"));
-    assert!(told(libc::EBUSY, Permanence::Permanent, &kernel()).contains("no exit function"));
-    assert_eq!(told(libc::EBUSY, Permanence::Removable, &kernel()), "");
+    assert!(told(libc::EPERM, Standing::Removable, &disabled).contains("kernel.modules_disabled is 1"));
+    assert!(told(libc::EPERM, Standing::Removable, &user).contains("CAP_SYS_MODULE"));
+    assert!(told(libc::EBUSY, Standing::Permanent, &kernel()).contains("no exit function"));
+    assert_eq!(told(libc::EBUSY, Standing::Removable, &kernel()), "");
+    assert!(told(libc::EBUSY, Standing::Starting, &kernel()).contains("has not come to its end"));
+    assert!(told(libc::EBUSY, Standing::Leaving, &kernel()).contains("being removed"));
 }
 
 #[test]
@@ -212,8 +234,22 @@ fn permissions() {
 #[test]
 fn the_modules_own_start() {
     let text = told(libc::ENODEV, &["hello: no such hardware"], "", &module(), &kernel());
-    assert_eq!(text, "the module's own start answered: No such device (os error 19)\nkernel: hello: no such hardware");
+    assert_eq!(text, "the module's own start answered: No such device\nkernel: hello: no such hardware");
     assert_eq!(told(libc::EEXIST, &[], "", &module(), &kernel()), "the module is already loaded");
+    let absent = KernelFacts { loaded: Some(HashSet::new()), ..kernel() };
+    assert_eq!(told(libc::EEXIST, &[], "", &module(), &absent), "the module's own start answered: File exists");
+    // Numbers that the kernel answers too, with its reasons in the log.
+    let provided = ModuleFacts { imports: Vec::new(), vermagic: kernel().vermagic, ..module() };
+    for (errno, text) in [
+        (libc::EINVAL, "Invalid argument"),
+        (libc::ENOENT, "No such file or directory"),
+        (libc::EPERM, "Operation not permitted"),
+        (libc::ENOEXEC, "Exec format error"),
+        (libc::ERANGE, "Numerical result out of range"),
+    ] {
+        let wanted = format!("no fault is found in the file: it seems that the module's own start answered: {text}");
+        assert_eq!(told(errno, &[], "num=1", &provided, &kernel()), wanted);
+    }
     assert_eq!(told(libc::ETXTBSY, &[], "", &module(), &kernel()), "somebody has the file open for writing");
 }
 
@@ -225,8 +261,5 @@ fn a_kernel_without_modules_says_so_and_nothing_else() {
         "the running kernel 6.1.0 was built without loadable modules; `--kernel SOCKET` names a hosted one"
     );
     // A module may answer with the same number.
-    assert_eq!(
-        told(libc::ENOSYS, &[], "", &module(), &kernel()),
-        "the module's own start answered: Function not implemented (os error 38)"
-    );
+    assert_eq!(told(libc::ENOSYS, &[], "", &module(), &kernel()), "the module's own start answered: Function not implemented");
 }

@@ -64,11 +64,19 @@ pub fn bundle(name: &str, packages: &[&str]) -> Result<PathBuf, FetchError> {
 /// # Errors
 /// [`FetchError`] where the package lists do not know it.
 pub fn behind(meta: &str, prefix: &str) -> Result<String, FetchError> {
-    let failed = |reason: String| FetchError { package: meta.to_owned(), reason };
-    let text = with_lists(|| run(Command::new("apt-cache").args(["depends", "--important", meta]))).map_err(failed)?;
-    let depends = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
-    let found = depends.into_iter().find(|package| package.starts_with(prefix));
-    found.map(str::to_owned).ok_or_else(|| failed(format!("`{meta}` depends on no `{prefix}…`: {text}")))
+    let depends = depends(meta)?;
+    let found = depends.iter().find(|package| package.starts_with(prefix)).cloned();
+    found.ok_or_else(|| FetchError { package: meta.to_owned(), reason: format!("it depends on no `{prefix}…`: {}", depends.join(", ")) })
+}
+
+/// The packages that a package depends on, alternatives not counted.
+///
+/// # Errors
+/// [`FetchError`] where the package lists do not know it.
+pub fn depends(package: &str) -> Result<Vec<String>, FetchError> {
+    let failed = |reason: String| FetchError { package: package.to_owned(), reason };
+    let text = with_lists(|| run(Command::new("apt-cache").args(["depends", "--important", package]))).map_err(failed)?;
+    Ok(text.lines().filter_map(|line| line.trim().strip_prefix("Depends: ")).map(str::to_owned).collect())
 }
 
 /// Does something that needs the package lists; where it fails, fetches them (which only root may) and tries once more, since a new

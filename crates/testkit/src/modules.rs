@@ -4,7 +4,7 @@
 //! `lib.rs`: a module in Rust. KIND (`fs`, `misc`, `bad`) is also its folder in a module tree. What is built is kept under `target/modules`,
 //! by a hash of all that went into it, so each flavour is built once however many tests want it at the same time.
 
-mod cache;
+pub(crate) mod cache;
 mod error;
 mod harness;
 mod recipe;

@@ -2,44 +2,9 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
-use testkit::guest::{Flavour, Guest};
-use testkit::{Outcome, Programs, debian};
-
-/// MiB of a guest with all modules of a kernel package in its root.
-const MEMORY: u32 = 2048;
-
-/// A machine with many devices, none of which needs a file of this one.
-const DEVICES: &[&str] = &[
-    "-blockdev driver=null-co,node-name=d0,size=1048576,read-zeroes=on",
-    "-blockdev driver=null-co,node-name=d1,size=1048576,read-zeroes=on",
-    "-blockdev driver=null-co,node-name=d2,size=1048576,read-zeroes=on",
-    "-audiodev none,id=a0",
-    "-device virtio-blk-pci,drive=d0",
-    "-device virtio-net-pci,romfile=",
-    "-device virtio-scsi-pci",
-    "-device virtio-rng-pci",
-    "-device virtio-balloon-pci",
-    "-device virtio-serial-pci",
-    "-device virtio-keyboard-pci",
-    "-device e1000,romfile=",
-    "-device e1000e,romfile=",
-    "-device rtl8139,romfile=",
-    "-device qemu-xhci,id=xhci",
-    "-device usb-kbd,bus=xhci.0",
-    "-device usb-tablet,bus=xhci.0",
-    "-device usb-storage,bus=xhci.0,drive=d1",
-    "-device usb-net,bus=xhci.0",
-    "-device usb-ehci",
-    "-device nvme,drive=d2,serial=one",
-    "-device megasas",
-    "-device intel-hda",
-    "-device hda-duplex,audiodev=a0",
-    "-device AC97,audiodev=a0",
-    "-device sdhci-pci",
-    "-device i6300esb",
-];
+use testkit::Programs;
+use testkit::guest::{Flavour, Guest, WHOLE_TREE, WholeTree, many_devices};
 
 /// What an event runs: one modprobe per MODALIAS, as a small device manager would.
 const HOTPLUG: &str = "#!/bin/sh
@@ -71,32 +36,20 @@ enum Tools {
 /// Boots, plugs, and answers the modules that are loaded then.
 fn coldplug(tools: Tools) -> BTreeSet<String> {
     let mut guest = Guest::new(Flavour::Debian61).expect("a guest");
-    let modules = guest.machine().modules().to_owned();
-    let release = guest.machine().release();
-    // A tree of links, for each to write indexes of its own into.
-    let copy = tempfile::tempdir_in(debian::cache()).expect("a folder");
-    std::fs::create_dir_all(copy.path().join("lib/modules")).expect("a folder");
-    let links = Outcome::of(Command::new("cp").arg("-al").arg(&modules).arg(copy.path().join("lib/modules")));
-    let mut depmod = match tools {
+    // For each tool indexes of its own.
+    let tree = match tools {
         Tools::Ours => {
             guest.tools(&Programs::static_modutils()).expect("the tools");
-            let mut depmod = Command::new(Programs::static_modutils());
-            depmod.arg("depmod");
-            depmod
+            WholeTree::new(guest.machine(), Some(&Programs::static_modutils()))
         }
         Tools::Oracle => {
             guest.oracle().expect("kmod");
-            let mut depmod = Command::new("depmod");
-            depmod.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
-            depmod
+            WholeTree::new(guest.machine(), None)
         }
     };
-    let indexes = Outcome::of(depmod.arg("-b").arg(copy.path()).arg(&release));
-    assert_eq!((links.code, indexes.code), (Some(0), Some(0)), "{links}{indexes}");
-    guest.tree(&copy.path().join("lib/modules").join(&release)).expect("the whole tree");
+    guest.tree(tree.expect("the whole tree").path()).expect("the whole tree");
     guest.archive().file("hotplug", 0o755, HOTPLUG.as_bytes());
-    let devices: Vec<&str> = DEVICES.iter().flat_map(|device| device.split(' ')).collect();
-    guest.memory(MEMORY).devices(&devices);
+    guest.memory(WHOLE_TREE).devices(&many_devices());
     let console = guest.boot(SCRIPT).expect("a boot").ok();
     let aliases = console.lines().find(|line| line.starts_with("ALIASES ")).unwrap_or_else(|| panic!("{console}"));
     println!("{tools:?}: {aliases}");

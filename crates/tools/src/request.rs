@@ -10,8 +10,9 @@ use clap::{ArgAction, Parser};
 use demand::alone::{LastPolicy, serve, status};
 use demand::ask::{NoAnswer, ask};
 use demand::policy::compiled;
+use demand::rehearse::Rehearsal;
 use demand::who::Finder;
-use demand::{Outcome, Origin, Paths, Record, RequestName, Verdict, spool};
+use demand::{Origin, Outcome, Paths, Record, RequestName, Verdict, spool};
 use kmod::linux::Linux;
 
 use crate::applet::Run;
@@ -37,7 +38,7 @@ pub(crate) struct Request {
     /// Accepted because the kernel says it; nothing is printed anyway
     #[arg(short, long)]
     quiet: bool,
-    /// Directory that stands for /
+    /// Directory that stands for /; without a daemon there, what would be loaded is not
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
     /// Decide without asking the daemon
@@ -51,19 +52,23 @@ pub(crate) struct Request {
 impl Run for Request {
     fn run(self, _console: &mut Console) -> Ended {
         let paths = Paths::under(&self.root);
-        let status = if self.alone { by_ourselves(&paths, self.name.as_bytes(), None) } else { serve_request(&paths, self.name.as_bytes()) };
+        let status =
+            if self.alone { by_ourselves(&paths, self.name.as_bytes(), None) } else { serve_request(&paths, self.name.as_bytes()) };
         if status == 0 { Ok(()) } else { Err(Failed) }
     }
 }
 
-/// The kernel's own call, and that of iptables: no more than the name and `-q`. The definition above is not even built for it: this is
-/// run hundreds of times in a boot.
+/// The kernel's own call, and that of iptables: no more than the name, `-q`, and a root. The definition above is not even built for it:
+/// this is run hundreds of times in a boot.
 pub(crate) fn plain_call(arguments: &[OsString]) -> Option<u8> {
-    let words = arguments.get(1..)?;
+    let (paths, words) = match arguments.get(1..)? {
+        [option, root, words @ ..] if option == "--root" => (Paths::under(root.as_ref()), words),
+        words => (Paths::default(), words),
+    };
     let mut names = words.iter().filter(|word| *word != "-q" && *word != "--");
     let name = names.next().filter(|name| !name.as_bytes().starts_with(b"-"))?;
     let only = names.next().is_none();
-    only.then(|| serve_request(&Paths::default(), name.as_bytes()))
+    only.then(|| serve_request(&paths, name.as_bytes()))
 }
 
 fn serve_request(paths: &Paths, name: &[u8]) -> u8 {
@@ -92,7 +97,12 @@ fn by_ourselves(paths: &Paths, name: &[u8], why: Option<&NoAnswer>) -> u8 {
     let finder = Finder::blocked_only(paths);
     let starter = finder.starter_of(std::process::id());
     let requesters = starter.map_or_else(|| finder.requesters(&name), |starter| vec![starter]);
-    let record = serve(paths, &mut Linux, &last, name, requesters);
+    // Another folder is not the running system: nothing of it is loaded into that.
+    let record = if *paths == Paths::default() {
+        serve(paths, &mut Linux, &last, name, requesters)
+    } else {
+        serve(paths, &mut Rehearsal::new(kmod::linux::release(), paths.file("/proc/modules")), &last, name, requesters)
+    };
     // Before /run is there, nothing can be left for the daemon; the line in the log is all there is then.
     let left = spool::add(&paths.spool(), &record);
     let reason = why.map_or_else(|| "kerneld was not asked".to_owned(), ToString::to_string);
@@ -138,8 +148,13 @@ mod tests {
 
     #[test]
     fn only_a_name_with_q_is_a_plain_call() {
-        for words in [&["kerneld-request", "--help"][..], &["kerneld-request"], &["kerneld-request", "-q", "--", "a", "b"], &["kerneld-request", "--root", "/x", "a"]]
-        {
+        for words in [
+            &["kerneld-request", "--help"][..],
+            &["kerneld-request"],
+            &["kerneld-request", "-q", "--", "a", "b"],
+            &["kerneld-request", "--alone", "a"],
+            &["kerneld-request", "--root", "/x"],
+        ] {
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
             assert_eq!(plain_call(&words), None, "{words:?}");
         }

@@ -3,7 +3,7 @@
 mod plan;
 
 use clap::Parser;
-use kmod::explain::{Permanence, explain_removal, facts};
+use kmod::explain::{Standing, explain_removal, facts};
 use kmod::hosted::{Hosted, module_name};
 use kmod::kernel::{Force, Kernel};
 use kmod::linux::{Linux, release};
@@ -12,7 +12,7 @@ use kmod::tree::Tree;
 use std::path::Path;
 use uapi::Errno;
 
-use self::plan::{Plan, Reach, plan};
+use self::plan::{Plan, Reach, Refusal, plan};
 use crate::applet::Run;
 use crate::console::Verbosity;
 use crate::target::{KernelOption, Target};
@@ -67,7 +67,7 @@ impl Run for Rmmod {
                 Ok(mut kernel) if self.all => clean(&mut kernel, console),
                 Ok(mut kernel) => {
                     let names = self.modules.iter().map(|name| module_name(Path::new(name))).collect();
-                    self.remove(&mut kernel, names, |_, error| error.to_string(), console)
+                    self.remove(&mut kernel, names, &CLASSIC, console)
                 }
                 Err(error) => fail(console, error),
             },
@@ -78,7 +78,7 @@ impl Run for Rmmod {
 
 impl Rmmod {
     /// Plans and removes on whichever kernel.
-    fn remove<K: Kernel>(&self, kernel: &mut K, names: Vec<String>, tell: Tell<K>, console: &mut Console) -> Outcome {
+    fn remove<K: Kernel>(&self, kernel: &mut K, names: Vec<String>, words: &Words<K>, console: &mut Console) -> Outcome {
         if names.is_empty() {
             return fail(console, "missing module name.");
         }
@@ -88,14 +88,15 @@ impl Rmmod {
         };
         let plan = plan(&loaded, &names, if self.stacks { Reach::Stack } else { Reach::Named });
         for refusal in &plan.refusals {
-            console.error(refusal);
+            let number = if matches!(refusal, Refusal::InUse { .. }) { words.in_use } else { "" };
+            console.error(format_args!("{refusal}{number}"));
         }
-        let removed = if self.dry_run { show(&plan, console) } else { self.act(&plan, &names, kernel, tell, console) };
+        let removed = if self.dry_run { show(&plan, console) } else { self.act(&plan, &names, kernel, words, console) };
         if plan.refusals.is_empty() { removed } else { Err(Failed) }
     }
 
     /// Removes what the plan says; goes on after a failure. A module that was only stacked upon may turn out to be in use.
-    fn act<K: Kernel>(&self, plan: &Plan, names: &[String], kernel: &mut K, tell: Tell<K>, console: &mut Console) -> Outcome {
+    fn act<K: Kernel>(&self, plan: &Plan, names: &[String], kernel: &mut K, words: &Words<K>, console: &mut Console) -> Outcome {
         let force = Force { vermagic: self.force, modversion: self.force };
         let mut outcome = Ok(());
         for name in &plan.removals {
@@ -105,7 +106,7 @@ impl Rmmod {
                     console.info(format_args!("{name} is still in use"));
                 }
                 Err(error) => {
-                    console.error(tell(name, &error));
+                    console.error((words.refused)(name, &error));
                     outcome = Err(Failed);
                 }
             }
@@ -127,19 +128,33 @@ impl Rmmod {
         if names.is_empty() && !builtin.is_empty() {
             return Err(Failed);
         }
-        let removed = self.remove(&mut Linux, names, refusal_of_linux, console);
+        let removed = self.remove(&mut Linux, names, &TODAY, console);
         if builtin.is_empty() { removed } else { Err(Failed) }
     }
 }
 
-/// Says why a module could not be removed.
-type Tell<K> = fn(&str, &<K as Kernel>::Error) -> String;
+/// The words of a kernel's tools.
+struct Words<K: Kernel> {
+    /// Says why the kernel did not remove a module.
+    refused: fn(&str, &K::Error) -> String,
+    /// Stands behind the users of a module that is in use.
+    in_use: &'static str,
+}
+
+/// Classic rmmod prints what the error number means.
+const CLASSIC: Words<Hosted> = Words { refused: |_, error| error.to_string(), in_use: " (Device or resource busy)" };
+
+/// kmod's rmmod does not.
+const TODAY: Words<Linux> = Words { refused: refusal_of_linux, in_use: "" };
 
 /// The words of kmod's rmmod for an answer of `delete_module(2)`.
 fn refusal_of_linux(name: &str, error: &kmod::Error) -> String {
     let loaded = Linux.modules().unwrap_or_default();
-    let permanence = loaded.iter().find(|module| module.name == name).map_or(Permanence::Removable, Permanence::from);
-    let reasons = explain_removal(error.errno(), permanence, &facts::of_kernel(None));
+    let standing = loaded.iter().find(|module| module.name == name).map_or(Standing::Removable, Standing::from);
+    let reasons = explain_removal(error.errno(), standing, &facts::of_kernel(None));
+    if let (Some(reason), Standing::Starting | Standing::Leaving) = (reasons.first(), standing) {
+        return format!("Module {name} is in use: {reason}");
+    }
     if let Some(reason) = reasons.first() {
         return format!("could not remove module {name}: {}: {reason}", console::text_of(error.errno()));
     }

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::flood::Flood;
 use super::parts::rotate;
+use super::read::MAX_LINE;
 use crate::Record;
 use crate::policy::JournalSettings;
 
@@ -18,7 +19,7 @@ pub struct Limits {
     pub size: u64,
     /// Older files beside the current one.
     pub keep: u32,
-    /// Lines that wait in memory while the disk takes none.
+    /// Records that wait in memory while the disk takes none; more are counted only.
     pub waiting: usize,
 }
 
@@ -43,7 +44,7 @@ pub struct Status {
     pub counted: u64,
     /// Lines that wait for the disk.
     pub waiting: u64,
-    /// Requests whose lines were given up because too many waited.
+    /// Requests whose record would have been longer than a line may be, and was not written.
     pub lost: u64,
     /// Why the disk takes no lines at present.
     pub error: Option<String>,
@@ -60,11 +61,16 @@ pub struct Journal {
     /// Whether the current file may end within a line.
     torn: bool,
     flood: Flood,
-    waiting: VecDeque<(Vec<u8>, u64)>,
+    waiting: VecDeque<Record>,
     status: Status,
     /// When the disk was last tried in vain, in the time of records.
     tried: Option<u64>,
+    /// When it was last looked whether the file still has its name, in the time of records.
+    looked: u64,
 }
+
+/// How often it is looked whether the file still has its name, in microseconds: somebody may have removed it.
+const LOOK: u64 = 5_000_000;
 
 /// How long a disk that took nothing is left alone, in microseconds.
 const TRY_AGAIN: u64 = 1_000_000;
@@ -84,6 +90,7 @@ impl Journal {
             waiting: VecDeque::new(),
             status: Status::default(),
             tried: None,
+            looked: 0,
         };
         if let Err(error) = journal.ready() {
             journal.status.error = Some(error.to_string());
@@ -95,17 +102,19 @@ impl Journal {
     pub fn append(&mut self, record: Record) {
         let now = record.time;
         if let Some(record) = self.flood.pass(record) {
-            self.enqueue(&record);
+            self.enqueue(record);
         }
         self.tick(now);
     }
 
     /// Writes what has waited long enough: to be called every second or so, with the time in microseconds since 1970.
     pub fn tick(&mut self, now: u64) {
-        for record in self.flood.flush(now) {
-            self.enqueue(&record);
-        }
         self.drain(now);
+        // While the disk takes nothing, what is counted stays counted: it needs no further memory.
+        if self.tried.is_none() {
+            self.waiting.extend(self.flood.flush(now));
+            self.drain(now);
+        }
     }
 
     /// Writes all that is left, counted requests included; for the end of the process.
@@ -136,24 +145,32 @@ impl Journal {
         self.waiting.is_empty() && self.flood.is_empty()
     }
 
-    fn enqueue(&mut self, record: &Record) {
-        // A record is made of texts and numbers: writing it as JSON does not fail.
-        let Ok(mut line) = serde_json::to_vec(record) else { return };
-        line.push(b'\n');
-        if self.waiting.len() >= self.limits.waiting.max(1) {
-            if let Some((_, requests)) = self.waiting.pop_front() {
-                self.status.lost = self.status.lost.saturating_add(requests);
-            }
+    fn enqueue(&mut self, record: Record) {
+        if self.waiting.len() >= self.limits.waiting.max(1)
+            && let Some(oldest) = self.waiting.pop_front()
+        {
+            self.flood.fold(oldest);
         }
-        self.waiting.push_back((line, record.repeated));
+        self.waiting.push_back(record);
     }
 
     fn drain(&mut self, now: u64) {
-        if self.waiting.is_empty() || self.tried.is_some_and(|tried| now.saturating_sub(tried) < TRY_AGAIN) {
+        if self.tried.is_some_and(|tried| now.saturating_sub(tried) < TRY_AGAIN) {
             return;
         }
-        while let Some((line, _)) = self.waiting.front() {
-            let line = line.clone();
+        if now.saturating_sub(self.looked) >= LOOK {
+            self.looked = now;
+            self.file = self.file.take().filter(|file| is_at(file, &self.path));
+        }
+        while let Some(record) = self.waiting.front() {
+            // A record is made of texts and numbers: writing it as JSON does not fail.
+            let mut line = serde_json::to_vec(record).unwrap_or_default();
+            line.push(b'\n');
+            if line.len() > MAX_LINE {
+                self.status.lost = self.status.lost.saturating_add(record.repeated);
+                self.waiting.pop_front();
+                continue;
+            }
             if let Err(error) = self.write(&line) {
                 self.status.error = Some(error.to_string());
                 self.tried = Some(now);
@@ -214,4 +231,10 @@ fn ends_within_a_line(file: &File, length: u64) -> io::Result<bool> {
     let mut byte = [0];
     std::os::unix::fs::FileExt::read_exact_at(file, &mut byte, last)?;
     Ok(byte != *b"\n")
+}
+
+/// Whether an open file is the one that a path leads to.
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+    matches!((&file.metadata(), &fs::metadata(path)), (Ok(open), Ok(there)) if identity(open) == identity(there))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
@@ -13,15 +13,6 @@ pub struct Place {
     pub file: PathBuf,
     /// The line, from 1.
     pub line: usize,
-}
-
-impl Place {
-    /// The line in which a byte of a text stands.
-    #[must_use]
-    pub fn of(file: &Path, text: &str, offset: usize) -> Self {
-        let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
-        Self { file: file.to_owned(), line: before.iter().filter(|byte| **byte == b'\n').count() + 1 }
-    }
 }
 
 impl fmt::Display for Place {

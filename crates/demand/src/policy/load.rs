@@ -56,9 +56,10 @@ fn add(builder: &mut Builder, file: &Path, bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => builder.file(file, text),
         Err(error) => {
-            let before = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
+            let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
             let kind = FaultKind::Syntax { message: "bytes that are not UTF-8".to_owned() };
-            builder.fault(Fault { place: Place::of(file, &before, before.len()), kind });
+            builder.fault(Fault { place: Place { file: file.to_owned(), line }, kind });
         }
     }
 }

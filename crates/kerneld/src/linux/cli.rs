@@ -8,11 +8,15 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::allow::{Allow, Grants, Revoke};
 use super::classes::Classes;
+use super::coldplug::Coldplug;
 use super::install::{Install, Uninstall};
+use super::learn::Learn;
 use super::leases::command::Leases;
 use super::log::Log;
+use super::policy::Policy;
 use super::run::Run;
 use super::status::{Reload, Status};
+use super::surface::Surface;
 use super::top::Top;
 use super::why::Why;
 
@@ -41,6 +45,10 @@ enum Command {
     Install(Install),
     Uninstall(Uninstall),
     Classes(Classes),
+    Coldplug(Coldplug),
+    Policy(Policy),
+    Learn(Learn),
+    Surface(Surface),
 }
 
 /// Why a command failed, in full.
@@ -82,6 +90,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Install(options) => options.run(),
         Command::Uninstall(options) => options.run(),
         Command::Classes(options) => options.run(),
+        Command::Coldplug(options) => options.run(),
+        Command::Policy(options) => options.run(),
+        Command::Learn(options) => options.run(),
+        Command::Surface(options) => options.run(),
     };
     done.unwrap_or_else(|failure| {
         // Who reads the beginning only (`| head`) is served.

@@ -5,18 +5,22 @@
 mod allow;
 mod classes;
 pub mod cli;
+mod coldplug;
 pub mod control;
 pub mod evidence;
 mod install;
+mod learn;
 pub mod leases;
 mod log;
+mod policy;
 mod root;
 mod run;
 mod status;
+mod surface;
 mod top;
 pub mod uevents;
 mod why;
 
-pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Rehearsal, Running, Teller};
+pub use run::{Engine, Kernels, ModuleLock, ModuleLocks, Running, Teller};
 
 pub use cli::{command, is_command, run};

@@ -9,9 +9,8 @@ use demand::policy::{show_date, show_duration};
 use demand::{Mode, Verdict};
 
 use super::cli::Failure;
-use super::control::{Client, Command, PolicyState, Reply, Status as State, Summary};
+use super::control::{Client, Command, Ending, PolicyState, Reply, Source, Status as State, Summary};
 use super::root::Root;
-use super::run::{Ending, Source};
 
 /// How often it is tried again with `--wait`.
 const PAUSE: Duration = Duration::from_millis(20);

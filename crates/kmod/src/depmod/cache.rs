@@ -1,54 +1,77 @@
 //! What an incremental run remembers: for each module file its size, time and inode, and what was read of it.
 //!
 //! ```text
-//! magic, count, { listed path, size, seconds, nanoseconds, inode, texts, export names and ends, import names and ends, weak flags } x count,
+//! magic, number of symbols, of modules, { symbol }, { listed path, size, seconds, nanoseconds, inode, aliases, wishes, exports, imports },
 //! checksum of all before it
 //! ```
-//! Numbers are 64-bit little-endian, texts have their length before them. A file that is not exactly what this version writes is as
-//! good as none: everything is then read anew.
+//! Numbers are 64-bit little-endian, texts have their length before them. Exports and imports have their number before them and are
+//! 32-bit numbers of symbols. A file that is not exactly what this version writes is as good as none: everything is then read anew.
 
 use std::path::Path;
 
 use hashbrown::HashMap;
 
-use super::find::{Found, Stamp};
-use super::names::Names;
-use super::scan::Scanned;
-use crate::file::Modinfo;
+use super::facts::{Facts, Module, Symbol};
+use super::find::Found;
+use crate::index::pending::Stamp;
 
 /// The file's name in the output directory.
 pub(super) const FILE: &str = "modules.scan";
 
-const MAGIC: &[u8] = b"module scan 1\n";
+const MAGIC: &[u8] = b"module scan 2\n";
 
-/// What the last run left, by listed path.
+/// What the last run left.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    modules: HashMap<String, (Stamp, Scanned)>,
+    pub(super) facts: Facts,
+    /// By listed path.
+    modules: HashMap<String, (Stamp, Module)>,
 }
 
 impl Known {
     /// What is known of a file, if it is still the one that was read.
-    pub(super) fn take(&mut self, found: &Found) -> Option<Scanned> {
-        let (stamp, _) = self.modules.get(&found.listed)?;
-        if *stamp == found.stamp { self.modules.remove(&found.listed).map(|(_, scanned)| scanned) } else { None }
+    pub(super) fn of(&self, found: &Found) -> Option<Module> {
+        let (stamp, module) = self.modules.get(&found.listed)?;
+        (*stamp == found.stamp).then(|| module.clone())
+    }
+
+    /// How many files it knows.
+    pub(super) fn len(&self) -> usize {
+        self.modules.len()
     }
 }
 
-/// The bytes of the file.
-pub(super) fn save(found: &[Found], scanned: &[Scanned]) -> Vec<u8> {
-    let mut out = MAGIC.to_vec();
+/// The bytes of the file. Symbols that no module names any more are left out.
+pub(super) fn save(found: &[Found], modules: &[Module], facts: &Facts) -> Vec<u8> {
+    let mut numbers: Vec<Option<u32>> = vec![None; facts.symbols.len()];
+    let mut named: Vec<usize> = Vec::with_capacity(numbers.len());
+    for link in modules.iter().flat_map(|m| facts.imports(m).iter().chain(facts.exports(m))) {
+        if let Some(number @ None) = numbers.get_mut(link.number()) {
+            *number = u32::try_from(named.len()).ok();
+            named.push(link.number());
+        }
+    }
+    let mut out = Vec::with_capacity(facts.texts.len() + facts.links.len() * 4 + named.len() * 32 + found.len() * 160);
+    out.extend_from_slice(MAGIC);
+    number(&mut out, named.len() as u64);
     number(&mut out, found.len() as u64);
-    for (found, scanned) in found.iter().zip(scanned) {
+    named.iter().for_each(|&symbol| bytes(&mut out, facts.symbols.name(symbol)));
+    for (found, module) in found.iter().zip(modules) {
         bytes(&mut out, found.listed.as_bytes());
         let stamp = found.stamp;
         for n in [stamp.size, stamp.modified.0.cast_unsigned(), stamp.modified.1.cast_unsigned(), stamp.inode] {
             number(&mut out, n);
         }
-        bytes(&mut out, scanned.modinfo.as_bytes());
-        names(&mut out, &scanned.exports);
-        names(&mut out, &scanned.imports);
-        bytes(&mut out, &scanned.weak.iter().map(|&w| u8::from(w)).collect::<Vec<_>>());
+        for texts in [&module.aliases, &module.wishes] {
+            bytes(&mut out, facts.texts.get(texts.clone()).unwrap_or_default());
+        }
+        for links in [facts.exports(module), facts.imports(module)] {
+            number(&mut out, links.len() as u64);
+            for link in links {
+                let new = numbers.get(link.number()).copied().flatten().unwrap_or_default();
+                out.extend_from_slice(&link.renumbered(new).0.to_le_bytes());
+            }
+        }
     }
     let sum = checksum(&out);
     number(&mut out, sum);
@@ -64,18 +87,13 @@ fn bytes(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-fn names(out: &mut Vec<u8>, names: &Names) {
-    bytes(out, &names.bytes);
-    number(out, names.ends.len() as u64);
-    for end in &names.ends {
-        out.extend_from_slice(&end.to_le_bytes());
-    }
-}
-
 /// FNV-1a over 64-bit words: finds a file that was cut or damaged, not one that was forged (who can write here can write the
 /// indexes themselves).
 fn checksum(bytes: &[u8]) -> u64 {
-    let words = bytes.chunks(8).map(|c| c.iter().rev().fold(0u64, |word, &b| (word << 8) | u64::from(b)));
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut last = [0; 8];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    let words = words.iter().chain((!rest.is_empty()).then_some(&last)).map(|word| u64::from_le_bytes(*word));
     words.fold(0xcbf2_9ce4_8422_2325, |hash, word| (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
@@ -85,26 +103,29 @@ pub(super) fn load(directory: &Path) -> Option<Known> {
     parse(&file)
 }
 
-fn parse(file: &[u8]) -> Option<Known> {
+/// Takes the bytes of the file apart.
+pub(super) fn parse(file: &[u8]) -> Option<Known> {
     let (body, sum) = file.split_last_chunk::<8>()?;
     if checksum(body) != u64::from_le_bytes(*sum) {
         return None;
     }
     let mut reader = Reader { rest: body.strip_prefix(MAGIC)? };
-    let count = reader.number()?;
+    let (symbols, modules) = (reader.number()?, reader.number()?);
     let mut known = Known::default();
-    for _ in 0..count {
-        let listed = String::from_utf8(reader.bytes()?.to_vec()).ok()?;
+    for number in 0..symbols {
+        // A name that comes twice would have two numbers here, and one there.
+        let given = known.facts.symbols.number(reader.bytes()?)?;
+        if u64::from(given) != number {
+            return None;
+        }
+    }
+    for _ in 0..modules {
+        let listed = std::str::from_utf8(reader.bytes()?).ok()?;
         let size = reader.number()?;
         let modified = (reader.number()?.cast_signed(), reader.number()?.cast_signed());
         let stamp = Stamp { size, modified, inode: reader.number()? };
-        let modinfo = Modinfo::new(reader.bytes()?.to_vec());
-        let (exports, imports) = (reader.names()?, reader.names()?);
-        let weak: Vec<bool> = reader.bytes()?.iter().map(|&b| b != 0).collect();
-        if weak.len() != imports.ends.len() {
-            return None;
-        }
-        known.modules.insert(listed, (stamp, Scanned { modinfo, exports, imports, weak }));
+        let module = reader.module(&mut known.facts)?;
+        known.modules.insert(listed.to_owned(), (stamp, module));
     }
     reader.rest.is_empty().then_some(known)
 }
@@ -131,12 +152,20 @@ impl<'a> Reader<'a> {
         self.take(size)
     }
 
-    fn names(&mut self) -> Option<Names> {
-        let bytes = self.bytes()?.to_vec();
-        let count = self.number()?;
-        let ends = self.take(count.checked_mul(4)?)?;
-        let ends: Vec<u32> = ends.chunks_exact(4).filter_map(|c| Some(u32::from_le_bytes(*c.first_chunk()?))).collect();
-        let whole = ends.last().is_none_or(|&e| e as usize == bytes.len()) && ends.is_sorted();
-        whole.then_some(Names { bytes, ends })
+    fn module(&mut self, facts: &mut Facts) -> Option<Module> {
+        let [aliases, wishes] = [self.bytes()?, self.bytes()?].map(|texts| {
+            let start = facts.texts.len();
+            facts.texts.extend_from_slice(texts);
+            start..facts.texts.len()
+        });
+        let mut links = || {
+            let start = facts.links.len();
+            let count = self.number()?;
+            let (words, _) = self.take(count.checked_mul(4)?)?.as_chunks::<4>();
+            facts.links.extend(words.iter().map(|word| Symbol(u32::from_le_bytes(*word))));
+            let known = facts.links.get(start..)?.iter().all(|link| link.number() < facts.symbols.len());
+            known.then_some(start..facts.links.len())
+        };
+        Some(Module { aliases, wishes, exports: links()?, imports: links()? })
     }
 }

@@ -8,6 +8,7 @@ use super::{FILES, Request, find};
 use crate::Result;
 use crate::config::DepmodConfig;
 use crate::index::dep;
+use crate::index::pending::Pending;
 
 /// Whether the index files are all there, list exactly the modules of the tree, and are newer than every one of these and than the
 /// kernel's own lists. Nothing but names and times is looked at: [`super::check`] looks at everything.
@@ -16,19 +17,23 @@ use crate::index::dep;
 /// [`crate::Error::Io`] if the tree cannot be read.
 pub fn is_current(request: &Request, config: &DepmodConfig) -> Result<bool> {
     let directory = request.output();
+    if Pending::read(&directory).is_some() {
+        return Ok(false);
+    }
     let Some(made) = modified(&directory.join("modules.dep")) else { return Ok(false) };
     // Not every tree has device nodes, so that file may be missing.
     if FILES.iter().any(|f| *f != "modules.devname" && !directory.join(f).exists()) {
         return Ok(false);
     }
+    let tree = request.tree();
     let found = find::find(request, config, &mut Vec::new())?;
     let text = fs::read(directory.join("modules.dep")).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let mut listed = dep::parse(&text).map(|l| l.path);
     let same = found.iter().all(|f| listed.next().as_deref() == Some(f.listed.as_str())) && listed.next().is_none();
-    let inputs = ["modules.order", "modules.builtin", "modules.builtin.modinfo"].map(|f| request.tree().join(f));
+    let inputs = ["modules.order", "modules.builtin", "modules.builtin.modinfo"].map(|f| tree.join(f));
     let older = |path: &Path| modified(path).is_none_or(|time| time <= made);
-    Ok(same && found.iter().all(|f| older(&f.path)) && inputs.iter().all(|i| older(i)))
+    Ok(same && found.iter().all(|f| older(&f.path(&tree))) && inputs.iter().all(|i| older(i)))
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {

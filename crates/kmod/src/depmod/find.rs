@@ -1,15 +1,18 @@
 //! Finds the modules of a tree, and decides which of several files of one name counts.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use hashbrown::HashMap;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Mode as FileMode, OFlags, RawDir, Stat, openat, statat};
 
 use super::{Mode, Notice, Request};
 use crate::config::DepmodConfig;
 use crate::config::depmod::Search;
 use crate::error::IoAction;
+use crate::index::pending::Stamp;
 use crate::{Error, Result, index, name};
 
 /// A module file of a tree.
@@ -19,43 +22,49 @@ pub(super) struct Found {
     pub(super) name: String,
     /// The path as `modules.dep` gives it: relative to the release's directory, or absolute.
     pub(super) listed: String,
-    /// Where the file is.
-    pub(super) path: PathBuf,
+    /// What tells whether it is still the file that was read.
     pub(super) stamp: Stamp,
 }
 
-/// What tells whether a file is still the one that was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Stamp {
-    pub(super) size: u64,
-    /// Seconds and nanoseconds of the last modification.
-    pub(super) modified: (i64, i64),
-    pub(super) inode: u64,
+impl Found {
+    /// Where the file is, in a tree.
+    pub(super) fn path(&self, tree: &Path) -> PathBuf {
+        tree.join(&self.listed)
+    }
 }
 
-impl Stamp {
-    pub(super) fn of(metadata: &fs::Metadata) -> Self {
-        Self { size: metadata.size(), modified: (metadata.mtime(), metadata.mtime_nsec()), inode: metadata.ino() }
-    }
+fn stamp(stat: &Stat) -> Stamp {
+    Stamp { inode: stat.st_ino, size: stat.st_size.cast_unsigned(), modified: (stat.st_mtime, stat.st_mtime_nsec) }
 }
 
 /// All modules that count, ranked: in the order of `modules.order`, the others behind them by path.
 pub(super) fn find(request: &Request, config: &DepmodConfig, notices: &mut Vec<Notice>) -> Result<Vec<Found>> {
     let tree = request.tree();
-    let mut all = Vec::new();
-    let mut walk = Walk { config, notices, found: &mut all, mode: request.mode, above: Vec::new() };
+    let mut all = Vec::with_capacity(4096);
     if request.files.is_empty() {
-        walk.directory(&tree, "")?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let top = rustix::fs::open(&tree, flags, FileMode::empty()).map_err(|e| Error::io(IoAction::Open, &tree, e.into()))?;
+        let mut walk = Walk {
+            config,
+            notices,
+            found: &mut all,
+            mode: request.mode,
+            tree: &tree,
+            top,
+            above: Vec::new(),
+            buffer: Vec::with_capacity(ENTRIES),
+        };
+        walk.directory("", "")?;
         for external in config.externals.iter().filter(|e| release_matches(&e.release, &request.release)) {
-            walk.directory(Path::new(&external.directory), &external.directory)?;
+            walk.directory(&external.directory, &external.directory)?;
         }
     } else {
         for file in &request.files {
-            walk.single(file, &tree)?;
+            all.push(single(file, &tree)?);
         }
     }
     // The same files give the same choice, in whatever order the file system lists them.
-    all.sort_by(|a, b| a.listed.cmp(&b.listed));
+    all.sort_unstable_by(|a, b| a.listed.cmp(&b.listed));
     let mut chosen = choose(all, request, config, notices);
     let order = fs::read_to_string(tree.join("modules.order")).unwrap_or_else(|_| {
         notices.push(Notice::MissingInput { file: "modules.order", directory: tree.clone() });
@@ -66,88 +75,147 @@ pub(super) fn find(request: &Request, config: &DepmodConfig, notices: &mut Vec<N
     Ok(chosen)
 }
 
+/// A file of the command line.
+fn single(file: &Path, tree: &Path) -> Result<Found> {
+    let metadata = fs::metadata(file).map_err(|e| Error::io(IoAction::Open, file, e))?;
+    let listed = file.strip_prefix(tree).unwrap_or(file).to_string_lossy().into_owned();
+    Ok(Found { name: name::from_path(&listed), listed, stamp: Stamp::of(&metadata) })
+}
+
+/// Room for the entries of a directory, in bytes: nearly every one of a module tree is read at once.
+const ENTRIES: usize = 32 << 10;
+
 struct Walk<'a> {
     config: &'a DepmodConfig,
     notices: &'a mut Vec<Notice>,
     found: &'a mut Vec<Found>,
     /// Only an incremental run looks at sizes and times.
     mode: Mode,
-    /// Device and inode of the directories that lead here: a link back to one of them is not followed.
+    tree: &'a Path,
+    /// The tree, open.
+    top: OwnedFd,
+    /// Device and inode of the directories that lead here, if a symbolic link is among them: one that leads back is not followed.
     above: Vec<(u64, u64)>,
+    buffer: Vec<u8>,
+}
+
+/// Directories below another one that are still to be looked at, and symbolic links.
+#[derive(Default)]
+struct Below {
+    directories: Vec<String>,
+    links: Vec<String>,
 }
 
 impl Walk<'_> {
-    fn directory(&mut self, directory: &Path, listed: &str) -> Result<()> {
-        let io = |e| Error::io(IoAction::Open, directory, e);
-        let here = fs::metadata(directory).map_err(io)?;
-        let identity = (here.dev(), here.ino());
-        if self.above.contains(&identity) {
-            return Ok(());
-        }
-        self.above.push(identity);
-        for entry in fs::read_dir(directory).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            let file_name = entry.file_name();
-            let Some(text) = file_name.to_str().filter(|n| !self.config.excludes(n)) else { continue };
-            let path = entry.path();
-            let listed = if listed.is_empty() { text.to_owned() } else { format!("{listed}/{text}") };
-            let kind = entry.file_type().map_err(io)?;
-            if kind.is_dir() {
-                self.directory(&path, &listed)?;
-            } else if kind.is_file() && name::is_module_file(text) {
-                let stamp = match self.mode {
-                    Mode::Full => Stamp::default(),
-                    Mode::Incremental => Stamp::of(&entry.metadata().map_err(io)?),
-                };
-                self.push(path, listed, stamp);
-            } else if kind.is_symlink() {
-                self.link(path, text, listed)?;
+    /// Looks through a directory, which belongs to the walk that began at `start`. Both are relative to the tree, or absolute.
+    fn directory(&mut self, start: &str, listed: &str) -> Result<()> {
+        let depth = self.above.len();
+        if depth > 0 {
+            let here = self.identity(listed)?;
+            if self.above.contains(&here) {
+                return Ok(());
             }
+            self.above.push(here);
         }
-        self.above.pop();
+        let below = self.entries(listed).map_err(|e| self.failed(listed, e))?;
+        for directory in &below.directories {
+            self.directory(start, directory)?;
+        }
+        for link in &below.links {
+            self.link(start, link)?;
+        }
+        self.above.truncate(depth);
         Ok(())
     }
 
-    fn link(&mut self, path: PathBuf, text: &str, listed: String) -> Result<()> {
-        match fs::metadata(&path) {
-            Ok(target) if target.is_dir() => self.directory(&path, &listed)?,
-            Ok(target) if name::is_module_file(text) => self.push(path, listed, Stamp::of(&target)),
-            Err(_) if name::is_module_file(text) => self.notices.push(Notice::DanglingLink { path }),
+    /// Takes down the modules of a directory; answers what else it has.
+    fn entries(&mut self, listed: &str) -> io::Result<Below> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = openat(&self.top, if listed.is_empty() { "." } else { listed }, flags, FileMode::empty())?;
+        let mut below = Below::default();
+        let mut entries = RawDir::new(directory.as_fd(), self.buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let Ok(text) = entry.file_name().to_str() else { continue };
+            if text == "." || text == ".." || self.config.excludes(text) {
+                continue;
+            }
+            let path = || if listed.is_empty() { text.to_owned() } else { [listed, "/", text].concat() };
+            let kind = match entry.file_type() {
+                FileType::Unknown => FileType::from_raw_mode(statat(&directory, text, AtFlags::SYMLINK_NOFOLLOW)?.st_mode),
+                known => known,
+            };
+            match kind {
+                FileType::Directory => below.directories.push(path()),
+                FileType::Symlink => below.links.push(path()),
+                FileType::RegularFile if name::is_module_file(text) => {
+                    let seen = match self.mode {
+                        Mode::Full => Stamp::default(),
+                        Mode::Incremental => stamp(&statat(&directory, text, AtFlags::SYMLINK_NOFOLLOW)?),
+                    };
+                    self.found.push(Found { name: name::from_word(text), listed: path(), stamp: seen });
+                }
+                _ => {}
+            }
+        }
+        Ok(below)
+    }
+
+    fn link(&mut self, start: &str, listed: &str) -> Result<()> {
+        let is_module = name::is_module_file(listed.rsplit('/').next().unwrap_or(listed));
+        match statat(&self.top, listed, AtFlags::empty()) {
+            Ok(target) if FileType::from_raw_mode(target.st_mode) == FileType::Directory => {
+                let depth = self.above.len();
+                if depth == 0 {
+                    let inner = listed.strip_prefix(start).unwrap_or(listed);
+                    let ends = inner.match_indices('/').map(|(at, _)| start.len() + at);
+                    let parents = ends.filter_map(|end| listed.get(..end)).filter(|parent| parent.len() > start.len());
+                    let parents: Vec<String> = [start].into_iter().chain(parents).map(str::to_owned).collect();
+                    self.above = parents.iter().map(|parent| self.identity(parent)).collect::<Result<_>>()?;
+                }
+                self.directory(start, listed)?;
+                self.above.truncate(depth);
+            }
+            Ok(target) if is_module => {
+                self.found.push(Found { name: name::from_path(listed), listed: listed.to_owned(), stamp: stamp(&target) });
+            }
+            Err(_) if is_module => self.notices.push(Notice::DanglingLink { path: self.tree.join(listed) }),
             _ => {}
         }
         Ok(())
     }
 
-    /// A file of the command line.
-    fn single(&mut self, file: &Path, tree: &Path) -> Result<()> {
-        let metadata = fs::metadata(file).map_err(|e| Error::io(IoAction::Open, file, e))?;
-        let listed = file.strip_prefix(tree).unwrap_or(file).to_string_lossy().into_owned();
-        self.push(file.to_path_buf(), listed, Stamp::of(&metadata));
-        Ok(())
+    fn identity(&self, listed: &str) -> Result<(u64, u64)> {
+        let path = if listed.is_empty() { "." } else { listed };
+        let stat = statat(&self.top, path, AtFlags::empty()).map_err(|e| self.failed(listed, e.into()))?;
+        Ok((stat.st_dev, stat.st_ino))
     }
 
-    fn push(&mut self, path: PathBuf, listed: String, stamp: Stamp) {
-        self.found.push(Found { name: name::from_path(&listed), listed, path, stamp });
+    fn failed(&self, listed: &str, source: io::Error) -> Error {
+        Error::io(IoAction::Open, &self.tree.join(listed), source)
     }
 }
 
 /// Keeps one file of each name: an overridden one, else the one that the search order puts first, else the first by path.
-fn choose(all: Vec<Found>, request: &Request, config: &DepmodConfig, notices: &mut Vec<Notice>) -> Vec<Found> {
+fn choose(mut all: Vec<Found>, request: &Request, config: &DepmodConfig, notices: &mut Vec<Notice>) -> Vec<Found> {
     let search = config.search_order();
     let rank = |f: &Found| (!overridden(f, request, config), position(f, &search));
-    let mut best: HashMap<String, usize> = HashMap::new();
-    let mut chosen: Vec<Found> = Vec::with_capacity(all.len());
-    for found in all {
-        let Some(&at) = best.get(&found.name) else {
-            best.insert(found.name.clone(), chosen.len());
-            chosen.push(found);
-            continue;
-        };
-        let Some(held) = chosen.get_mut(at) else { continue };
-        let loser = if rank(&found) < rank(held) { std::mem::replace(held, found) } else { found };
-        notices.push(Notice::Duplicate { module: loser.name, kept: held.listed.clone(), ignored: loser.listed });
+    let mut best: HashMap<&str, usize> = HashMap::with_capacity(all.len());
+    let mut losers = vec![false; all.len()];
+    for (number, found) in all.iter().enumerate() {
+        let held = *best.entry(found.name.as_str()).or_insert(number);
+        let Some(other) = all.get(held).filter(|_| held != number) else { continue };
+        let (winner, loser) = if rank(found) < rank(other) { (number, held) } else { (held, number) };
+        best.insert(found.name.as_str(), winner);
+        losers[loser] = true;
+        let (kept, ignored) = if winner == held { (other, found) } else { (found, other) };
+        let (kept, ignored) = (kept.listed.clone(), ignored.listed.clone());
+        notices.push(Notice::Duplicate { module: found.name.clone(), kept, ignored });
     }
-    chosen
+    drop(best);
+    let mut losers = losers.into_iter();
+    all.retain(|_| losers.next() != Some(true));
+    all
 }
 
 fn overridden(found: &Found, request: &Request, config: &DepmodConfig) -> bool {

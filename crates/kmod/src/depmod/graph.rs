@@ -1,53 +1,66 @@
 //! Who needs whom: symbols to modules, a topological order, and everything a module needs.
 
-use hashbrown::HashMap;
-
-use super::scan::Scanned;
+use super::facts::{Facts, Module};
 use crate::{Error, Result};
 
 /// The dependencies of all modules, by number.
 #[derive(Debug)]
 pub(super) struct Graph {
-    /// What each module needs directly, in the order in which its symbol table names them.
-    direct: Vec<Vec<usize>>,
+    direct: Direct,
     /// The place of each module in an order where users come before what they use.
     place: Vec<usize>,
 }
 
-/// Which module exports a symbol. Of several the last counts, as in a table where each replaces the one before.
-pub(super) fn providers(modules: &[Scanned]) -> HashMap<&[u8], usize> {
-    let mut owner = HashMap::with_capacity(modules.iter().map(|m| m.exports.ends.len()).sum());
+/// What each module needs directly, in the order in which its symbol table names them: one list for all.
+#[derive(Debug, Default)]
+struct Direct {
+    needed: Vec<usize>,
+    /// Where each module's part of the list ends.
+    ends: Vec<usize>,
+}
+
+impl Direct {
+    fn of(&self, module: usize) -> &[usize] {
+        let start = module.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
+        self.ends.get(module).and_then(|&end| self.needed.get(start..end)).unwrap_or_default()
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+}
+
+/// Which module exports each symbol. Of several the last counts, as in a table where each replaces the one before.
+pub(super) fn providers(facts: &Facts, modules: &[Module]) -> Vec<Option<usize>> {
+    let mut owner = vec![None; facts.symbols.len()];
     for (number, module) in modules.iter().enumerate() {
-        for symbol in module.exports.iter() {
-            owner.insert(symbol, number);
+        for symbol in facts.exports(module) {
+            if let Some(owner) = owner.get_mut(symbol.number()) {
+                *owner = Some(number);
+            }
         }
     }
     owner
 }
 
 impl Graph {
-    /// Resolves all symbols and sorts the modules. `in_kernel` tells which symbols the kernel itself has, which no module can take over.
+    /// Sorts the modules. `provider` tells of each symbol which module others get it from: none for those of the kernel itself, which
+    /// no module can take over.
     ///
     /// # Errors
     /// [`Error::Cycles`].
-    pub(super) fn build(
-        modules: &[Scanned],
-        owner: &HashMap<&[u8], usize>,
-        in_kernel: &dyn Fn(&[u8]) -> bool,
-        name: &dyn Fn(usize) -> String,
-    ) -> Result<Self> {
+    pub(super) fn build(facts: &Facts, modules: &[Module], provider: &[Option<usize>], name: &dyn Fn(usize) -> String) -> Result<Self> {
         let mut seen = vec![usize::MAX; modules.len()];
-        let mut direct = Vec::with_capacity(modules.len());
+        let mut direct = Direct::default();
         for (number, module) in modules.iter().enumerate() {
-            let mut needs = Vec::new();
-            for symbol in module.imports.iter().filter(|s| !in_kernel(s)) {
-                let Some(&provider) = owner.get(symbol) else { continue };
+            for symbol in facts.imports(module) {
+                let Some(&Some(provider)) = provider.get(symbol.number()) else { continue };
                 if provider != number && seen.get(provider) != Some(&number) {
                     seen[provider] = number;
-                    needs.push(provider);
+                    direct.needed.push(provider);
                 }
             }
-            direct.push(needs);
+            direct.ends.push(direct.needed.len());
         }
         let place = sort(&direct, name)?;
         Ok(Self { direct, place })
@@ -56,16 +69,18 @@ impl Graph {
     /// Everything a module needs, users before what they use.
     pub(super) fn closure(&self, module: usize, seen: &mut [usize], out: &mut Vec<usize>) {
         out.clear();
-        let needs = |m: usize| self.direct.get(m).map(Vec::as_slice).unwrap_or_default();
         seen[module] = module;
-        out.extend(needs(module).iter().copied().filter(|&m| std::mem::replace(&mut seen[m], module) != module));
-        let mut next = 0;
-        while let Some(&m) = out.get(next) {
-            for &d in needs(m) {
-                if std::mem::replace(&mut seen[d], module) != module {
-                    out.push(d);
+        let mut add = |of: usize, out: &mut Vec<usize>| {
+            for &needed in self.direct.of(of) {
+                if std::mem::replace(&mut seen[needed], module) != module {
+                    out.push(needed);
                 }
             }
+        };
+        add(module, out);
+        let mut next = 0;
+        while let Some(&of) = out.get(next) {
+            add(of, out);
             next += 1;
         }
         out.sort_unstable_by_key(|&m| self.place[m]);
@@ -78,9 +93,9 @@ impl Graph {
 }
 
 /// Takes modules that nothing (left) uses from a stack: the order of `modules.dep` lines depends on that it is one.
-fn sort(direct: &[Vec<usize>], name: &dyn Fn(usize) -> String) -> Result<Vec<usize>> {
+fn sort(direct: &Direct, name: &dyn Fn(usize) -> String) -> Result<Vec<usize>> {
     let mut users = vec![0usize; direct.len()];
-    for &needed in direct.iter().flatten() {
+    for &needed in &direct.needed {
         users[needed] += 1;
     }
     let mut place = vec![usize::MAX; direct.len()];
@@ -89,7 +104,7 @@ fn sort(direct: &[Vec<usize>], name: &dyn Fn(usize) -> String) -> Result<Vec<usi
     while let Some(module) = free.pop() {
         place[module] = sorted;
         sorted += 1;
-        for &needed in &direct[module] {
+        for &needed in direct.of(module) {
             users[needed] -= 1;
             if users[needed] == 0 {
                 free.push(needed);
@@ -100,7 +115,7 @@ fn sort(direct: &[Vec<usize>], name: &dyn Fn(usize) -> String) -> Result<Vec<usi
 }
 
 /// Names the circles among the modules that have no place.
-fn cycles(direct: &[Vec<usize>], place: &[usize], name: &dyn Fn(usize) -> String) -> Error {
+fn cycles(direct: &Direct, place: &[usize], name: &dyn Fn(usize) -> String) -> Error {
     // What the circles use is without a place too, but not part of them: a walk that stays on its path finds only the circles.
     let mut state = vec![Visit::New; direct.len()];
     let mut found: Vec<Vec<usize>> = Vec::new();
@@ -113,7 +128,7 @@ fn cycles(direct: &[Vec<usize>], place: &[usize], name: &dyn Fn(usize) -> String
                 continue;
             }
             state[module] = Visit::OnPath;
-            let Some(&needed) = direct[module].get(*next) else {
+            let Some(&needed) = direct.of(module).get(*next) else {
                 state[module] = Visit::Done;
                 path.pop();
                 continue;

@@ -11,15 +11,16 @@
 mod cache;
 mod check;
 mod current;
+mod facts;
 mod find;
 mod graph;
-mod names;
 mod notice;
 mod output;
 mod publish;
 mod scan;
 mod symvers;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -31,7 +32,8 @@ pub use symvers::KernelSymbols;
 
 use crate::config::DepmodConfig;
 use crate::{Error, Result};
-use scan::Scanned;
+use facts::{Facts, Module};
+use find::Found;
 
 /// Where modules live below the root, unless told otherwise.
 pub const MODULE_DIRECTORY: &str = "lib/modules";
@@ -122,19 +124,33 @@ pub struct Made {
     pub modules: usize,
     /// Number of modules whose files were read; the others were known.
     pub read: usize,
+    /// What the next incremental run shall know, where that is not what this one knew.
+    scan: Option<Output>,
     directory: PathBuf,
 }
 
 impl Made {
-    /// Puts all files in place: each whole and on the disk before the first is visible.
+    /// Puts all files in place: each whole and on the disk before the first is visible. A publication that a killed run or a power
+    /// failure left half done is finished first.
     ///
     /// # Errors
-    /// [`Error::Io`]: the old files are then as they were.
+    /// [`Error::Io`]: the old files are then as they were, unless a finished file could not take its place, which the next run mends.
     pub fn publish(&self) -> Result<()> {
         let mine = |name: &str| self.outputs.iter().any(|o| o.name == name);
         let obsolete: Vec<&str> = FILES.iter().copied().filter(|name| !mine(name)).collect();
-        publish::publish(&self.directory, &self.outputs, &obsolete)
+        publish::publish(&self.directory, &self.outputs, &obsolete)?;
+        self.scan.iter().try_for_each(|scan| publish::put(&self.directory, scan))
     }
+}
+
+/// Finishes a publication that a killed run or a power failure left half done, or takes it back where it was not decided: then the new
+/// set or the old one is there, whole. Without one, nothing is written. Until then, readers of this library see the decided set, and others a
+/// mix of both, in which each file is whole.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn mend(request: &Request) -> Result<()> {
+    publish::mend(&request.output())
 }
 
 /// Reads the tree and makes the index files. `progress` is told from several threads how many of how many modules have been read.
@@ -146,47 +162,75 @@ pub fn run(request: &Request, config: &DepmodConfig, progress: &(dyn Fn(usize, u
     let found = find::find(request, config, &mut notices)?;
     let directory = request.output();
     let known = if request.mode == Mode::Incremental { cache::load(&directory).unwrap_or_default() } else { cache::Known::default() };
-    let (scanned, read) = gather(&found, known, progress, &mut notices);
-    let owner = graph::providers(&scanned);
-    let in_kernel = |symbol: &[u8]| request.kernel.contains(symbol);
+    let before = known.len();
+    let tree = request.tree();
+    let Gathered { facts, modules, read } = gather(&tree, &found, known, progress, &mut notices);
+    let owner = graph::providers(&facts, &modules);
     let name = |module: usize| found.get(module).map_or_else(String::new, |f| f.name.clone());
-    let graph = graph::Graph::build(&scanned, &owner, &in_kernel, &name)?;
+    let graph = graph::Graph::build(&facts, &modules, &without_kernel(&owner, &facts, &request.kernel), &name)?;
     if request.check == SymbolCheck::Report {
-        symvers::check(&found, &scanned, &owner, &request.kernel, &mut notices);
+        let paths: Vec<PathBuf> = found.iter().map(|f| f.path(&tree)).collect();
+        let symbols = symvers::Symbols { facts: &facts, modules: &modules, owner: &owner };
+        symvers::check(&paths, &symbols, &request.kernel, &mut notices);
     }
     let (builtin, builtin_modinfo) = output::builtin_inputs(request, &mut notices);
-    let material =
-        output::Material { found: &found, scanned: &scanned, graph: &graph, builtin: &builtin, builtin_modinfo: &builtin_modinfo };
-    let mut outputs = output::all(&material, &mut notices);
-    if request.mode == Mode::Incremental {
-        outputs.push(Output { name: cache::FILE, contents: cache::save(&found, &scanned) });
-    }
-    Ok(Made { outputs, notices, modules: found.len(), read, directory })
+    let material = output::Material {
+        found: &found,
+        facts: &facts,
+        modules: &modules,
+        owner: &owner,
+        graph: &graph,
+        builtin: &builtin,
+        builtin_modinfo: &builtin_modinfo,
+    };
+    let outputs = output::all(&material, &mut notices);
+    let stale = request.mode == Mode::Incremental && (read > 0 || before != found.len());
+    let scan = stale.then(|| Output { name: cache::FILE, contents: cache::save(&found, &modules, &facts) });
+    Ok(Made { outputs, notices, modules: found.len(), read, scan, directory })
 }
 
-/// What is known of each module, from the last run or from its file; and how many files were read.
+/// The providers that modules can have: the kernel's own symbols come from no module.
+fn without_kernel<'a>(owner: &'a [Option<usize>], facts: &Facts, kernel: &KernelSymbols) -> Cow<'a, [Option<usize>]> {
+    if kernel.is_empty() {
+        return Cow::Borrowed(owner);
+    }
+    let provider = |(number, owner): (usize, &Option<usize>)| owner.filter(|_| !kernel.contains(facts.symbols.name(number)));
+    Cow::Owned(owner.iter().enumerate().map(provider).collect())
+}
+
+/// What is known of all modules, in their order, and how many files were read for it.
+struct Gathered {
+    facts: Facts,
+    modules: Vec<Module>,
+    read: usize,
+}
+
+/// What is known of each module, from the last run or from its file.
 fn gather(
-    found: &[find::Found],
-    mut known: cache::Known,
+    tree: &Path,
+    found: &[Found],
+    known: cache::Known,
     progress: &(dyn Fn(usize, usize) + Sync),
     notices: &mut Vec<Notice>,
-) -> (Vec<Scanned>, usize) {
-    let mut scanned: Vec<Option<Scanned>> = found.iter().map(|f| known.take(f)).collect();
-    let unknown: Vec<&find::Found> = found.iter().zip(&scanned).filter(|(_, s)| s.is_none()).map(|(f, _)| f).collect();
+) -> Gathered {
+    let old: Vec<Option<Module>> = found.iter().map(|f| known.of(f)).collect();
+    let unknown: Vec<&Found> = found.iter().zip(&old).filter(|(_, module)| module.is_none()).map(|(f, _)| f).collect();
     let done = AtomicUsize::new(0);
-    let total = unknown.len();
-    let mut fresh = scan::scan_all(&unknown, &|| progress(done.fetch_add(1, Ordering::Relaxed) + 1, total)).into_iter();
-    for (found, slot) in found.iter().zip(&mut scanned).filter(|(_, slot)| slot.is_none()) {
-        *slot = Some(match fresh.next() {
-            Some(Ok(scanned)) => scanned,
+    let read = unknown.len();
+    let mut facts = known.facts;
+    let mut fresh = scan::scan_all(tree, &unknown, &mut facts, &|| progress(done.fetch_add(1, Ordering::Relaxed) + 1, read)).into_iter();
+    let mut modules = Vec::with_capacity(found.len());
+    for (found, old) in found.iter().zip(old) {
+        modules.push(match old.map(Ok).or_else(|| fresh.next()) {
+            Some(Ok(module)) => module,
             Some(Err(e)) => {
-                notices.push(Notice::BadModule { path: found.path.clone(), reason: reason(&e) });
-                Scanned::default()
+                notices.push(Notice::BadModule { path: found.path(tree), reason: reason(&e) });
+                Module::default()
             }
-            None => Scanned::default(),
+            None => Module::default(),
         });
     }
-    (scanned.into_iter().flatten().collect(), total)
+    Gathered { facts, modules, read }
 }
 
 /// The cause alone: the notice names the file.

@@ -1,13 +1,16 @@
 //! The contents of the index files.
 
+use std::borrow::Cow;
+
+use super::facts::{Facts, Module};
 use super::find::Found;
 use super::graph::Graph;
-use super::scan::Scanned;
 use super::{Notice, Request};
 use crate::index::devname::FromAliases;
+use crate::index::sort::sort_by_text;
 use crate::index::{TrieWriter, alias, builtin, devname, softdep, symbols, weakdep};
 use crate::name;
-use crate::workers::on_all_cores;
+use crate::workers::both;
 
 /// One index file, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,47 +24,48 @@ pub struct Output {
 /// What the outputs are made from.
 pub(super) struct Material<'a> {
     pub(super) found: &'a [Found],
-    pub(super) scanned: &'a [Scanned],
+    pub(super) facts: &'a Facts,
+    pub(super) modules: &'a [Module],
+    /// The module that exports each symbol.
+    pub(super) owner: &'a [Option<usize>],
     pub(super) graph: &'a Graph,
     pub(super) builtin: &'a str,
     pub(super) builtin_modinfo: &'a [u8],
 }
 
 impl Material<'_> {
-    fn modules(&self) -> impl Iterator<Item = (u32, &Found, &Scanned)> {
-        (0u32..).zip(self.found).zip(self.scanned).map(|((rank, f), s)| (rank, f, s))
+    fn modules(&self) -> impl Iterator<Item = (u32, &Found, &Module)> {
+        (0u32..).zip(self.found).zip(self.modules).map(|((rank, f), m)| (rank, f, m))
     }
+}
+
+/// Both forms of an index, and the keys that the `.bin` form cannot hold.
+struct Index {
+    text: Vec<u8>,
+    bin: Vec<u8>,
+    bad: Vec<String>,
 }
 
 /// Makes all files, in the order in which `-n` prints them.
 pub(super) fn all(material: &Material<'_>, notices: &mut Vec<Notice>) -> Vec<Output> {
-    let lines = dep_lines(material);
-    let mut devnames = Vec::new();
-    let mut bad = [const { Vec::new() }; 5];
-    let [bad_dep, bad_alias, bad_symbols, bad_builtin, bad_builtin_alias] = &mut bad;
+    let (aliases, (dep, symbols)) = both(|| aliases(material), || (dep(material), symbols(material)));
     let mut outputs = Vec::with_capacity(11);
-    let dep = text(lines.iter().map(String::as_str));
-    let ((dep_bin, (symbols_text, symbols_bin)), (alias_text, alias_bin)) = on_all_cores(|| {
-        rayon::join(
-            || rayon::join(|| dep_bin(material, &lines, bad_dep), || symbols(material, bad_symbols)),
-            || rayon::join(|| aliases(material), || alias_bin(material, bad_alias)),
-        )
-    });
     let mut add = |name, contents| outputs.push(Output { name, contents });
-    add("modules.dep", dep);
-    add("modules.dep.bin", dep_bin);
-    add("modules.alias", alias_text);
-    add("modules.alias.bin", alias_bin);
-    add("modules.softdep", soft(material, "softdep", softdep::HEADER, softdep::write));
-    add("modules.weakdep", soft(material, "weakdep", weakdep::HEADER, weakdep::write));
-    add("modules.symbols", symbols_text);
-    add("modules.symbols.bin", symbols_bin);
-    add("modules.builtin.bin", builtin_bin(material, bad_builtin));
-    add("modules.builtin.alias.bin", builtin_alias_bin(material, bad_builtin_alias));
-    if let Some(contents) = devname(material, &mut devnames) {
+    add("modules.dep", dep.text);
+    add("modules.dep.bin", dep.bin);
+    add("modules.alias", aliases.text);
+    add("modules.alias.bin", aliases.bin);
+    add("modules.softdep", wishes(material, b"softdep", softdep::HEADER, softdep::write));
+    add("modules.weakdep", wishes(material, b"weakdep", weakdep::HEADER, weakdep::write));
+    add("modules.symbols", symbols.text);
+    add("modules.symbols.bin", symbols.bin);
+    let (mut bad_builtin, mut bad_builtin_alias) = (Vec::new(), Vec::new());
+    add("modules.builtin.bin", builtin_bin(material, &mut bad_builtin));
+    add("modules.builtin.alias.bin", builtin_alias_bin(material, &mut bad_builtin_alias));
+    if let Some(contents) = devname(material, notices) {
         add("modules.devname", contents);
     }
-    notices.extend(devnames);
+    let bad = [dep.bad, aliases.bad, symbols.bad, bad_builtin, bad_builtin_alias];
     notices.extend(bad.into_iter().flatten().map(|key| Notice::BadKey { key }));
     outputs
 }
@@ -81,37 +85,26 @@ pub const FILES: [&str; 11] = [
     "modules.devname",
 ];
 
-fn text<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<u8> {
-    let mut out = Vec::new();
-    for line in lines {
-        out.extend_from_slice(line.as_bytes());
-        out.push(b'\n');
-    }
-    out
-}
-
-fn dep_lines(material: &Material<'_>) -> Vec<String> {
+fn dep(material: &Material<'_>) -> Index {
     let mut seen = vec![usize::MAX; material.graph.len()];
     let mut needs = Vec::new();
-    let mut lines = Vec::with_capacity(material.found.len());
-    for (number, found) in material.found.iter().enumerate() {
+    let room = material.found.len() * 160;
+    let mut text = String::with_capacity(room);
+    let mut trie = TrieWriter::with_room(room);
+    let mut bad = Vec::new();
+    for (number, (rank, found, _)) in material.modules().enumerate() {
         material.graph.closure(number, &mut seen, &mut needs);
-        let mut line = format!("{}:", found.listed);
+        let start = text.len();
+        text.push_str(&found.listed);
+        text.push(':');
         for needed in needs.iter().filter_map(|&n| material.found.get(n)) {
-            line.push(' ');
-            line.push_str(&needed.listed);
+            text.push(' ');
+            text.push_str(&needed.listed);
         }
-        lines.push(line);
+        insert(&mut trie, &found.name, text.get(start..).unwrap_or_default(), rank, &mut bad);
+        text.push('\n');
     }
-    lines
-}
-
-fn dep_bin(material: &Material<'_>, lines: &[String], bad: &mut Vec<String>) -> Vec<u8> {
-    let mut trie = TrieWriter::default();
-    for ((rank, found, _), line) in material.modules().zip(lines) {
-        insert(&mut trie, &found.name, line, rank, bad);
-    }
-    trie.finish()
+    Index { text: text.into_bytes(), bin: trie.finish(), bad }
 }
 
 fn insert(trie: &mut TrieWriter, key: &str, value: &str, rank: u32, bad: &mut Vec<String>) {
@@ -120,58 +113,64 @@ fn insert(trie: &mut TrieWriter, key: &str, value: &str, rank: u32, bad: &mut Ve
     }
 }
 
-fn aliases(material: &Material<'_>) -> Vec<u8> {
-    let mut out = alias::HEADER.to_owned();
-    for (_, found, scanned) in material.modules() {
-        for pattern in scanned.modinfo.values("alias") {
-            alias::write(&mut out, &pattern, &found.name);
+fn aliases(material: &Material<'_>) -> Index {
+    let mut text = alias::HEADER.to_owned();
+    let room = material.facts.texts.len() * 2;
+    text.reserve(room);
+    let mut trie = TrieWriter::with_room(room);
+    let mut bad = Vec::new();
+    for (rank, found, module) in material.modules() {
+        for pattern in material.facts.aliases(module).map(text_of) {
+            alias::write(&mut text, &pattern, &found.name);
+            insert_pattern(&mut trie, pattern, &found.name, rank, &mut bad);
         }
     }
-    out.into_bytes()
+    Index { text: text.into_bytes(), bin: trie.finish(), bad }
 }
 
-fn alias_bin(material: &Material<'_>, bad: &mut Vec<String>) -> Vec<u8> {
-    let mut trie = TrieWriter::default();
-    for (rank, found, scanned) in material.modules() {
-        for pattern in scanned.modinfo.values("alias") {
-            match name::normalise(&pattern) {
-                Ok(key) => insert(&mut trie, &key, &found.name, rank, bad),
-                Err(_) => bad.push(pattern.into_owned()),
-            }
-        }
+/// Bytes that should be text, and nearly always are, which this looks at first.
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+fn insert_pattern(trie: &mut TrieWriter, pattern: Cow<'_, str>, module: &str, rank: u32, bad: &mut Vec<String>) {
+    match name::normalised(&pattern) {
+        Ok(key) => insert(trie, &key, module, rank, bad),
+        Err(_) => bad.push(pattern.into_owned()),
     }
-    trie.finish()
 }
 
-fn soft(material: &Material<'_>, key: &str, header: &str, write: fn(&mut String, &str, &str)) -> Vec<u8> {
+fn wishes(material: &Material<'_>, key: &[u8], header: &str, write: fn(&mut String, &str, &str)) -> Vec<u8> {
     let mut out = header.to_owned();
-    for (_, found, scanned) in material.modules() {
-        for text in scanned.modinfo.values(key) {
-            write(&mut out, &found.name, &text);
+    for (_, found, module) in material.modules() {
+        for field in material.facts.wishes(module).filter(|f| f.key == key) {
+            write(&mut out, &found.name, &String::from_utf8_lossy(field.value));
         }
     }
     out.into_bytes()
 }
 
 /// Both forms of the symbol index. The text is sorted by symbol; of two modules that export one symbol the last counts.
-fn symbols(material: &Material<'_>, bad: &mut Vec<String>) -> (Vec<u8>, Vec<u8>) {
-    let mut owners: Vec<(&[u8], u32)> =
-        material.modules().flat_map(|(rank, _, scanned)| scanned.exports.iter().map(move |s| (s, rank))).collect();
-    owners.sort_unstable();
-    let mut out = symbols::HEADER.to_owned();
-    let mut trie = TrieWriter::default();
-    let mut rest = owners.iter().peekable();
-    while let Some(&(symbol, rank)) = rest.next() {
-        if rest.peek().is_some_and(|&&(next, _)| next == symbol) {
-            continue;
-        }
-        let symbol = String::from_utf8_lossy(symbol);
-        let Some(found) = usize::try_from(rank).ok().and_then(|r| material.found.get(r)) else { continue };
-        symbols::write(&mut out, &symbol, &found.name);
-        let key = format!("{}{symbol}", symbols::PREFIX);
-        insert(&mut trie, &key, &found.name, rank, bad);
+fn symbols(material: &Material<'_>) -> Index {
+    let owners = material.facts.symbols.iter().zip(material.owner);
+    let mut owners: Vec<(&[u8], usize)> = owners.filter_map(|(symbol, owner)| Some((symbol, (*owner)?))).collect();
+    sort_by_text(&mut owners, |(symbol, _)| symbol, |a, b| a.1.cmp(&b.1));
+    let room = owners.len() * 64;
+    let mut text = String::with_capacity(room);
+    text.push_str(symbols::HEADER);
+    let mut trie = TrieWriter::with_room(room);
+    let mut bad = Vec::new();
+    let mut key = String::new();
+    for (symbol, owner) in owners {
+        let symbol = text_of(symbol);
+        let (Some(found), Ok(rank)) = (material.found.get(owner), u32::try_from(owner)) else { continue };
+        symbols::write(&mut text, &symbol, &found.name);
+        key.clear();
+        key.push_str(symbols::PREFIX);
+        key.push_str(&symbol);
+        insert(&mut trie, &key, &found.name, rank, &mut bad);
     }
-    (out.into_bytes(), trie.finish())
+    Index { text: text.into_bytes(), bin: trie.finish(), bad }
 }
 
 fn builtin_bin(material: &Material<'_>, bad: &mut Vec<String>) -> Vec<u8> {
@@ -186,10 +185,7 @@ fn builtin_alias_bin(material: &Material<'_>, bad: &mut Vec<String>) -> Vec<u8> 
     let mut trie = TrieWriter::default();
     for info in builtin::parse_modinfo(material.builtin_modinfo) {
         for pattern in info.modinfo.values("alias") {
-            match name::normalise(&pattern) {
-                Ok(key) => insert(&mut trie, &key, &info.module, 0, bad),
-                Err(_) => bad.push(pattern.into_owned()),
-            }
+            insert_pattern(&mut trie, pattern, &info.module, 0, bad);
         }
     }
     trie.finish()
@@ -197,8 +193,12 @@ fn builtin_alias_bin(material: &Material<'_>, bad: &mut Vec<String>) -> Vec<u8> 
 
 fn devname(material: &Material<'_>, notices: &mut Vec<Notice>) -> Option<Vec<u8>> {
     let mut out = devname::HEADER.to_owned();
-    for (_, found, scanned) in material.modules() {
-        let aliases: Vec<_> = scanned.modinfo.values("alias").collect();
+    for (_, found, module) in material.modules() {
+        // Few modules have a device node; the texts of the others need no closer look.
+        if !material.facts.aliases(module).any(|alias| alias.starts_with(devname::PREFIX.as_bytes())) {
+            continue;
+        }
+        let aliases: Vec<_> = material.facts.aliases(module).map(text_of).collect();
         match devname::from_aliases(&found.name, aliases.iter().map(AsRef::as_ref)) {
             FromAliases::None => {}
             FromAliases::NoNumbers { node } => notices.push(Notice::DevnameWithoutNumbers { module: found.name.clone(), node }),

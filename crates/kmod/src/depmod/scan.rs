@@ -1,53 +1,38 @@
 //! Reads what depmod needs of each module, on all cores.
 
-use rayon::prelude::*;
+use std::fs::File;
+use std::path::Path;
 
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use super::facts::{Facts, Module};
 use super::find::Found;
-use super::names::Names;
-use crate::Result;
-use crate::file::{Link, Modinfo, ModuleFile};
-use crate::workers::on_all_cores;
+use crate::error::IoAction;
+use crate::file::ModuleFile;
+use crate::workers::share;
+use crate::{Error, Result};
 
-/// What depmod needs of one module.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Scanned {
-    /// Only the `alias`, `softdep` and `weakdep` texts.
-    pub(super) modinfo: Modinfo,
-    pub(super) exports: Names,
-    pub(super) imports: Names,
-    /// Whether the import with this number is weak.
-    pub(super) weak: Vec<bool>,
-}
-
-/// The texts that indexes are made of.
-const KEYS: [&[u8]; 3] = [b"alias", b"softdep", b"weakdep"];
-
-/// Scans all modules; the answers stand in the order of the modules.
-pub(super) fn scan_all(modules: &[&Found], done: &(dyn Fn() + Sync)) -> Vec<Result<Scanned>> {
-    let one = |found: &&Found| {
-        let scanned = scan(found);
+/// Scans modules; the answers stand in their order. `facts` gets what they are about.
+pub(super) fn scan_all(tree: &Path, modules: &[&Found], facts: &mut Facts, done: &(dyn Fn() + Sync)) -> Vec<Result<Module>> {
+    // Names below the tree are shorter ways than whole paths.
+    let directory = rustix::fs::open(tree, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let scan = |(facts, answers): &mut (Facts, Vec<(usize, Result<Module>)>), number: usize| {
+        let Some(found) = modules.get(number) else { return };
+        let path = found.path(tree);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let opened = match &directory {
+            Ok(directory) => openat(directory, found.listed.as_str(), flags, Mode::empty()),
+            Err(_) => openat(CWD, &path, flags, Mode::empty()),
+        };
+        let file = opened.map(File::from).map_err(|e| Error::io(IoAction::Open, &path, e.into()).in_file(&path));
+        answers.push((number, file.and_then(|file| ModuleFile::of_file(path, file)).and_then(|file| facts.scan(file))));
         done();
-        scanned
     };
-    on_all_cores(|| modules.par_iter().map(one).collect())
-}
-
-fn scan(found: &Found) -> Result<Scanned> {
-    let file = ModuleFile::open(&found.path)?;
-    let mut scanned = Scanned::default();
-    let modinfo = file.scan(&mut |link| match link {
-        Link::Import { name, weak } => {
-            scanned.imports.push(name);
-            scanned.weak.push(weak);
-        }
-        Link::Export { name, .. } => scanned.exports.push(name),
-    })?;
-    let mut kept = Vec::new();
-    for field in modinfo.fields().filter(|f| KEYS.contains(&f.key)) {
-        for part in [field.key, b"=", field.value, b"\0"] {
-            kept.extend_from_slice(part);
-        }
+    let mut answers: Vec<(usize, Result<Module>)> = Vec::with_capacity(modules.len());
+    for (others, theirs) in share(modules.len(), || (Facts::with_room(modules.len()), Vec::with_capacity(modules.len())), scan) {
+        let moved = facts.absorb(others);
+        answers.extend(theirs.into_iter().map(|(number, answer)| (number, answer.map(|module| moved.module(&module)))));
     }
-    scanned.modinfo = Modinfo::new(kept);
-    Ok(scanned)
+    answers.sort_by_key(|(number, _)| *number);
+    answers.into_iter().map(|(_, answer)| answer).collect()
 }

@@ -1,12 +1,11 @@
 //! The kernel's own symbols, from `Module.symvers` (`-E`) or `System.map` (`-F`), and the check of everybody's symbols (`-e`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hashbrown::HashMap;
 
 use super::Notice;
-use super::find::Found;
-use super::scan::Scanned;
+use super::facts::{Facts, Module};
 use crate::error::IoAction;
 use crate::file::ModuleFile;
 use crate::{Error, Result};
@@ -69,38 +68,42 @@ fn read(path: &Path) -> Result<String> {
 }
 
 /// Reports symbols that nobody has and checksums that differ.
-pub(super) fn check(
-    found: &[Found],
-    scanned: &[Scanned],
-    owner: &HashMap<&[u8], usize>,
-    kernel: &KernelSymbols,
-    notices: &mut Vec<Notice>,
-) {
-    for (found, module) in found.iter().zip(scanned) {
-        for (symbol, weak) in module.imports.iter().zip(&module.weak) {
-            if !weak && !owner.contains_key(symbol) && !kernel.contains(symbol) {
-                let symbol = String::from_utf8_lossy(symbol).into_owned();
-                notices.push(Notice::UnknownSymbol { path: found.path.clone(), symbol });
+pub(super) fn check(found: &[PathBuf], material: &Symbols<'_>, kernel: &KernelSymbols, notices: &mut Vec<Notice>) {
+    let Symbols { facts, modules, owner } = material;
+    for (path, module) in found.iter().zip(*modules) {
+        for symbol in facts.imports(module).iter().filter(|symbol| !symbol.is_weak()) {
+            let name = facts.symbols.name(symbol.number());
+            if owner.get(symbol.number()).copied().flatten().is_none() && !kernel.contains(name) {
+                let symbol = String::from_utf8_lossy(name).into_owned();
+                notices.push(Notice::UnknownSymbol { path: path.clone(), symbol });
             }
         }
     }
     let crcs = crcs(found, kernel);
-    for found in found {
-        let imports = ModuleFile::open(&found.path).and_then(|f| f.imports()).unwrap_or_default();
+    for path in found {
+        let imports = ModuleFile::open(path).and_then(|f| f.imports()).unwrap_or_default();
         for import in imports {
             let (Some(wanted), Some(&provided)) = (import.crc, crcs.get(import.name.as_bytes())) else { continue };
             if wanted != provided && !import.weak {
-                notices.push(Notice::VersionMismatch { path: found.path.clone(), symbol: import.name, wanted, provided });
+                notices.push(Notice::VersionMismatch { path: path.clone(), symbol: import.name, wanted, provided });
             }
         }
     }
 }
 
+/// Who wants and who has what.
+pub(super) struct Symbols<'a> {
+    pub(super) facts: &'a Facts,
+    pub(super) modules: &'a [Module],
+    /// The module that exports each symbol.
+    pub(super) owner: &'a [Option<usize>],
+}
+
 /// The checksum of every export that has one.
-fn crcs(found: &[Found], kernel: &KernelSymbols) -> HashMap<Vec<u8>, u64> {
+fn crcs(found: &[PathBuf], kernel: &KernelSymbols) -> HashMap<Vec<u8>, u64> {
     let mut crcs = HashMap::new();
-    for module in found {
-        let exports = ModuleFile::open(&module.path).and_then(|f| f.exports()).unwrap_or_default();
+    for path in found {
+        let exports = ModuleFile::open(path).and_then(|f| f.exports()).unwrap_or_default();
         crcs.extend(exports.into_iter().filter(|e| e.crc != 0).map(|e| (e.name.into_bytes(), e.crc)));
     }
     crcs.extend(kernel.symbols.iter().filter_map(|(name, crc)| Some((name.clone(), (*crc)?))));

@@ -8,6 +8,8 @@ use super::{FileKind, KernelFacts, ModuleFacts, Providers};
 use crate::file::{Modinfo, ModuleFile};
 use crate::index::symbols;
 use crate::info::Info;
+use crate::kernel::Kernel;
+use crate::linux::Linux;
 use crate::tree::Tree;
 use crate::{linux, name};
 
@@ -27,6 +29,9 @@ pub fn of_module(path: &Path) -> ModuleFacts {
     }
     let Ok(file) = ModuleFile::open(path) else { return facts };
     let modinfo: Modinfo = file.modinfo().unwrap_or_default();
+    if let Some(name) = modinfo.value("name") {
+        facts.name = name::from_word(&name);
+    }
     facts.vermagic = modinfo.value("vermagic").map(|v| v.into_owned());
     facts.machine = file.machine().ok().flatten();
     facts.signed = match file.signature() {
@@ -64,9 +69,25 @@ pub fn of_kernel(reference: Option<&Tree>) -> KernelFacts {
         blacklist: blacklist.flat_map(|l| l.split(',')).map(name::from_word).collect(),
         modular: linux::is_modular(),
         tree: Some(Path::new("/lib/modules").join(&release).is_dir()),
-        privileged: Some(rustix::process::geteuid().is_root()),
+        privileged: Some(privileged(&text("/proc/self/status").unwrap_or_default(), text("/proc/self/uid_map").as_deref())),
+        loaded: Linux.modules().ok().map(|modules| modules.into_iter().map(|module| name::from_word(&module.name)).collect()),
         release,
     }
+}
+
+/// Number of `CAP_SYS_MODULE` (`capabilities(7)`, `linux/capability.h`).
+const CAP_SYS_MODULE: u32 = 16;
+
+/// Whether the caller may load modules: it has the capability, in the first user namespace. `status` and `uid_map` are those of
+/// `/proc/self`; without them only the user counts.
+fn privileged(status: &str, uid_map: Option<&str>) -> bool {
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let capable = match effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()) {
+        Some(set) => set & (1 << CAP_SYS_MODULE) != 0,
+        None => rustix::process::geteuid().is_root(),
+    };
+    let first = uid_map.is_none_or(|map| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]));
+    capable && first
 }
 
 /// The level in brackets: `none [integrity] confidentiality`.
@@ -100,5 +121,19 @@ impl Providers for Tree {
         others
             .filter_map(|line| ModuleFile::open(&self.file(&line.path)).and_then(|file| file.versions()).ok())
             .find_map(|versions| versions.into_iter().find(|version| version.name == symbol).map(|version| version.crc))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::privileged;
+
+    #[test]
+    fn the_right_to_load_is_a_capability_in_the_first_namespace() {
+        let first = Some("         0          0 4294967295");
+        assert!(privileged("Name:\tsh\nCapEff:\t000001ffffffffff\n", first));
+        assert!(!privileged("CapEff:\t00000000a80425fb\n", first), "as in a container");
+        assert!(!privileged("CapEff:\t000001ffffffffff\n", Some("0 1000 1")), "root of a namespace of its own");
+        assert!(!privileged("CapEff:\t0000000000000000\n", None));
     }
 }

@@ -15,7 +15,7 @@ pub use reason::{Enforcement, Reason, SignatureFault};
 /// What matters of the module's file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModuleFacts {
-    /// The module's name.
+    /// The module's name, by which the kernel knows it: the file may have another.
     pub name: String,
     /// `vermagic` of its `.modinfo`.
     pub vermagic: Option<String>,
@@ -70,6 +70,8 @@ pub struct KernelFacts {
     pub tree: Option<bool>,
     /// Whether the caller may load modules at all.
     pub privileged: Option<bool>,
+    /// The modules that are loaded, or just being loaded.
+    pub loaded: Option<std::collections::HashSet<String>>,
 }
 
 /// Who could provide a symbol, and with which checksum.
@@ -115,10 +117,15 @@ pub fn explain(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts
             }
         }
         libc::EKEYREJECTED | libc::EBADMSG | libc::ENOKEY => reasons.push(signature(refusal, module, kernel)),
-        libc::EEXIST => reasons.push(Reason::AlreadyLoaded),
+        // A start may answer this too: that of a driver that finds its place taken.
+        libc::EEXIST if kernel.loaded.as_ref().is_none_or(|loaded| loaded.contains(&module.name)) => reasons.push(Reason::AlreadyLoaded),
         libc::ETXTBSY => reasons.push(Reason::OpenForWriting),
         libc::ENOSYS if kernel.modular == Some(false) => return vec![Reason::NoModules { release: kernel.release.clone() }],
         errno => reasons.push(Reason::InitFailed { errno }),
+    }
+    // Numbers that the kernel itself answers, too: but it says why then, or the file shows it.
+    if reasons.is_empty() && module.kind == FileKind::Regular {
+        reasons.push(Reason::InitSuspected { errno: refusal.errno });
     }
     if kernel.tree == Some(false) {
         reasons.push(Reason::TreeGone { release: kernel.release.clone() });
@@ -129,36 +136,66 @@ pub fn explain(refusal: &Refusal<'_>, module: &ModuleFacts, kernel: &KernelFacts
     reasons
 }
 
-/// What Linux passed over although it took the module: parameters that the module does not have.
+/// What is odd about a module that Linux took all the same: parameters that the module does not have, a start that answered a number
+/// which is neither success nor an error. `parameters` are those that were given.
 #[must_use]
-pub fn passed_over(log: &[String], module: &ModuleFacts) -> Vec<Reason> {
-    let named = log.iter().filter_map(|line| quoted_after(line, "unknown parameter '"));
-    named.map(|parameter| Reason::UnknownParameter { parameter: parameter.to_owned(), known: module.parameters.clone() }).collect()
+pub fn passed_over(log: &[String], parameters: &str, module: &ModuleFacts) -> Vec<Reason> {
+    let words = crate::config::words(parameters);
+    let odd = |line: &String| {
+        if let Some(logged) = quoted_after(line, "unknown parameter '") {
+            // The kernel cuts what it takes for a word to some module's debugging off at its dot.
+            let key = |word: &'_ String| word.split('=').next().unwrap_or_default().to_owned();
+            let given =
+                words.iter().map(key).find(|key| key == logged || key.strip_prefix(logged).is_some_and(|rest| rest.starts_with('.')));
+            let parameter = given.unwrap_or_else(|| logged.to_owned());
+            return Some(Reason::UnknownParameter { parameter, known: module.parameters.clone() });
+        }
+        let answer = word_after(line, "'->init suspiciously returned ")?.trim_end_matches(',').parse().ok()?;
+        Some(Reason::OddStart { answer })
+    };
+    log.iter().filter(|line| is_about(line, &module.name)).filter_map(odd).collect()
+}
+
+/// Whether the kernel logged a line of a module: with its name in front, or after that of the function that logs.
+#[must_use]
+pub fn is_about(line: &str, module: &str) -> bool {
+    line.strip_prefix(module).is_some_and(|rest| rest.starts_with(": ")) || line.contains(&format!("'{module}'->init "))
 }
 
 /// The reasons for a refused removal.
 #[must_use]
-pub fn explain_removal(errno: i32, permanence: Permanence, kernel: &KernelFacts) -> Vec<Reason> {
-    match (errno, permanence) {
+pub fn explain_removal(errno: i32, standing: Standing, kernel: &KernelFacts) -> Vec<Reason> {
+    match (errno, standing) {
         (libc::EPERM, _) if kernel.privileged == Some(false) => vec![Reason::NotPrivileged],
         (libc::EPERM, _) if kernel.modules_disabled == Some(true) => vec![Reason::ModulesDisabled],
-        (libc::EBUSY, Permanence::Permanent) => vec![Reason::Permanent],
+        (libc::EBUSY, Standing::Permanent) => vec![Reason::Permanent],
+        (libc::EBUSY | libc::EAGAIN, Standing::Starting) => vec![Reason::Starting],
+        (libc::EBUSY | libc::EAGAIN, Standing::Leaving) => vec![Reason::Leaving],
         _ => Vec::new(),
     }
 }
 
 /// Whether a loaded module can be removed at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Permanence {
+pub enum Standing {
     /// It has a function for its end.
     Removable,
     /// It has none: `[permanent]` in `/proc/modules`.
     Permanent,
+    /// Its start has not come to its end.
+    Starting,
+    /// It is being removed.
+    Leaving,
 }
 
-impl From<&crate::kernel::Loaded> for Permanence {
+impl From<&crate::kernel::Loaded> for Standing {
     fn from(module: &crate::kernel::Loaded) -> Self {
-        if module.flags.split(',').any(|flag| flag == "permanent") { Self::Permanent } else { Self::Removable }
+        match module.state.as_str() {
+            "Loading" => Self::Starting,
+            "Unloading" => Self::Leaving,
+            _ if module.flags.split(',').any(|flag| flag == "permanent") => Self::Permanent,
+            _ => Self::Removable,
+        }
     }
 }
 
@@ -250,13 +287,15 @@ fn versions(refusal: &Refusal<'_>, module: &ModuleFacts, providers: &dyn Provide
 }
 
 fn parameters(refusal: &Refusal<'_>, module: &ModuleFacts, reasons: &mut Vec<Reason>) {
+    let words = crate::config::words(refusal.parameters);
     for line in refusal.log {
         if let Some(parameter) = quoted_after(line, "invalid for parameter `").or_else(|| quoted_after(line, TOO_LARGE)) {
-            let value = quoted_after(line, ": `").unwrap_or_default().to_owned();
+            let logged = quoted_after(line, ": `").unwrap_or_default();
+            let value = given(&words, parameter, logged).unwrap_or(logged).to_owned();
             reasons.push(Reason::BadParameter { parameter: parameter.to_owned(), value, known: module.parameters.clone() });
         }
     }
-    for word in crate::config::words(refusal.parameters) {
+    for word in words {
         let name = word.split('=').next().unwrap_or_default().replace('-', "_");
         // The kernel takes these for every module.
         let always = ["async_probe", "dyndbg"].contains(&name.as_str());
@@ -265,6 +304,12 @@ fn parameters(refusal: &Refusal<'_>, module: &ModuleFacts, reasons: &mut Vec<Rea
             reasons.push(Reason::UnknownParameter { parameter: name, known: module.parameters.clone() });
         }
     }
+}
+
+/// The value that was given for a parameter, of which the kernel logged the beginning: of a list, up to the first comma.
+fn given<'a>(words: &'a [String], parameter: &str, logged: &str) -> Option<&'a str> {
+    let values = words.iter().filter_map(|word| word.split_once('=')).filter(|(key, _)| key.replace('-', "_") == parameter);
+    values.map(|(_, value)| value).find(|value| value.split(',').next() == Some(logged))
 }
 
 /// What Linux logs of a value that has no room (`parse_args`), before it answers `ENOSPC`.

@@ -104,6 +104,20 @@ pub enum Reason {
         /// Its answer.
         errno: i32,
     },
+    /// Nothing else explains the answer, so that the module's own start may have given it.
+    InitSuspected {
+        /// The answer.
+        errno: i32,
+    },
+    /// The module's own start answered neither success nor an error, which the kernel takes for success.
+    OddStart {
+        /// The answer.
+        answer: i64,
+    },
+    /// The module's own start has not come to its end.
+    Starting,
+    /// The module is being removed.
+    Leaving,
     /// The tree of the running kernel is not there.
     TreeGone {
         /// The release.
@@ -215,7 +229,7 @@ fn crc(value: Option<u64>) -> String {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotPrivileged => f.write_str("only root may load modules (CAP_SYS_MODULE)"),
+            Self::NotPrivileged => f.write_str("only root may load modules (CAP_SYS_MODULE), and in a container not even root"),
             Self::NoModules { release } => {
                 write!(f, "the running kernel {release} was built without loadable modules; `--kernel SOCKET` names a hosted one")
             }
@@ -261,15 +275,27 @@ impl fmt::Display for Reason {
             Self::BadParameter { parameter, value, known } => write!(f, "bad value `{value}` for `{parameter}`{}", list(known)),
             Self::UnknownParameter { parameter, known } => write!(f, "there is no parameter `{parameter}`{}", list(known)),
             Self::Signature { fault, enforced } => write!(f, "{fault}{enforced}"),
-            Self::InitFailed { errno } => {
-                write!(f, "the module's own start answered: {}", io::Error::from_raw_os_error(*errno))
+            Self::InitFailed { errno } => write!(f, "the module's own start answered: {}", text_of(*errno)),
+            Self::InitSuspected { errno } => {
+                write!(f, "no fault is found in the file: it seems that the module's own start answered: {}", text_of(*errno))
             }
+            Self::OddStart { answer } => {
+                write!(f, "its own start answered {answer}, neither success nor an error; the kernel takes it for success")
+            }
+            Self::Starting => f.write_str("the module's own start has not come to its end"),
+            Self::Leaving => f.write_str("the module is being removed already"),
             Self::TreeGone { release } => {
                 write!(f, "the modules of the running kernel {release} are gone, as after an upgrade: reboot into the new kernel")
             }
             Self::Log { line } => write!(f, "kernel: {line}"),
         }
     }
+}
+
+/// The text of `strerror(3)`, without the number that Rust adds.
+fn text_of(errno: i32) -> String {
+    let text = io::Error::from_raw_os_error(errno).to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 fn list(known: &[String]) -> String {

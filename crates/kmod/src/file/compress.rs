@@ -1,5 +1,6 @@
 //! Compressed modules, told by their first bytes: gzip, xz and zstd.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, Read};
 
@@ -49,18 +50,61 @@ impl Compression {
     /// # Errors
     /// [`Error::Decompress`], and [`Error::TooLarge`] if there would be more than `limit` bytes.
     pub fn decompress(self, packed: &[u8], limit: u64) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        self.decompress_into(packed, limit, &mut out)?;
+        Ok(out)
+    }
+
+    /// [`Compression::decompress`] into memory that is there already; what was in it is gone.
+    pub(super) fn decompress_into(self, packed: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<()> {
+        if self == Self::Zstd && zstd_at_once(packed, limit, out) {
+            return Ok(());
+        }
+        out.clear();
         let failed = |source| Error::Decompress { format: self, source };
         // One byte more than allowed tells "exactly the limit" from "more".
-        let mut out = Vec::new();
         let most = limit.saturating_add(1);
         match self {
-            Self::Gzip => flate2::read::MultiGzDecoder::new(packed).take(most).read_to_end(&mut out),
-            Self::Xz => lzma_rust2::XzReader::new_mem_limit(packed, true, WINDOW_LIMIT_KIB).take(most).read_to_end(&mut out),
-            Self::Zstd => zstd_decoder(packed).and_then(|decoder| decoder.take(most).read_to_end(&mut out)),
+            Self::Gzip => flate2::read::MultiGzDecoder::new(packed).take(most).read_to_end(out),
+            Self::Xz => xz_decoder(packed).and_then(|decoder| decoder.take(most).read_to_end(out)),
+            Self::Zstd => zstd_decoder(packed).and_then(|decoder| decoder.take(most).read_to_end(out)),
         }
         .map_err(failed)?;
-        if out.len() as u64 > limit { Err(Error::TooLarge { limit }) } else { Ok(out) }
+        if out.len() as u64 > limit { Err(Error::TooLarge { limit }) } else { Ok(()) }
     }
+}
+
+thread_local! {
+    /// A decoder's tables take longer to make than a small module takes to decode.
+    static ZSTD: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Decodes a file that says how large it will be straight into its place, which saves a copy of everything by way of a window.
+/// `false` where that cannot be done, or fails: then the decoder of streams has the word.
+fn zstd_at_once(packed: &[u8], limit: u64, out: &mut Vec<u8>) -> bool {
+    let Ok(Some(size)) = zstd::zstd_safe::get_frame_content_size(packed) else { return false };
+    let Some(size) = usize::try_from(size).ok().filter(|_| size <= limit) else { return false };
+    out.clear();
+    if out.try_reserve_exact(size).is_err() {
+        return false;
+    }
+    let decoded = ZSTD.try_with(|decoder| {
+        let mut decoder = decoder.try_borrow_mut().ok()?;
+        if decoder.is_none() {
+            *decoder = zstd::bulk::Decompressor::new().ok();
+        }
+        decoder.as_mut()?.decompress_to_buffer(packed, out).ok()
+    });
+    // A second frame may have filled memory that an earlier, larger module left.
+    decoded.ok().flatten().is_some() && out.len() as u64 <= limit
+}
+
+/// A decoder of all streams of an xz file, one after the other.
+fn xz_decoder(packed: &[u8]) -> io::Result<liblzma::bufread::XzDecoder<&[u8]>> {
+    // Beside the dictionary the decoder needs some tables.
+    let memory = (u64::from(WINDOW_LIMIT_KIB) << 10) + (1 << 20);
+    let stream = liblzma::stream::Stream::new_stream_decoder(memory, liblzma::stream::CONCATENATED)?;
+    Ok(liblzma::bufread::XzDecoder::new_stream(packed, stream))
 }
 
 /// A decoder of all frames of a zstd file, one after the other.

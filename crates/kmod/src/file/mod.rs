@@ -23,10 +23,12 @@ mod symbols;
 mod versions;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use compress::Compression;
 pub use elf::{Class, Machine, Order};
+pub(crate) use modinfo::fields;
 pub use modinfo::{Field, Modinfo};
 pub use signature::{Signature, SignatureId};
 pub use source::MAX_MODULE_SIZE;
@@ -34,9 +36,12 @@ pub(crate) use symbols::Link;
 pub use symbols::{Export, Import};
 pub use versions::Version;
 
-use crate::Result;
-use elf::Elf;
+use crate::{Error, Result};
+use elf::{Elf, Section};
 use source::Source;
+
+/// As much behind the section headers as a signature takes, in bytes.
+const SIGNATURE: u64 = 1024;
 
 /// An open module file.
 #[derive(Debug)]
@@ -56,8 +61,7 @@ impl ModuleFile {
     /// [`Error::Decompress`]: crate::Error::Decompress
     /// [`Error::TooLarge`]: crate::Error::TooLarge
     pub fn open(path: &Path) -> Result<Self> {
-        let (source, compression) = Source::open(path).map_err(|e| e.in_file(path))?;
-        Ok(Self { path: path.to_path_buf(), source, compression })
+        Source::open(path).map(|source| Self::new(path.to_path_buf(), source, SIGNATURE)).map_err(|e| e.in_file(path))
     }
 
     /// A module whose bytes are in memory; `path` only names it.
@@ -65,8 +69,23 @@ impl ModuleFile {
     /// # Errors
     /// As [`ModuleFile::open`].
     pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self> {
-        let (source, compression) = Source::from_bytes(bytes).map_err(|e| e.in_file(path))?;
-        Ok(Self { path: path.to_path_buf(), source, compression })
+        Source::from_bytes(bytes).map(|source| Self::new(path.to_path_buf(), source, 0)).map_err(|e| e.in_file(path))
+    }
+
+    /// A module in an open file, for [`ModuleFile::scan`]; `path` only names it.
+    pub(crate) fn of_file(path: PathBuf, file: File) -> Result<Self> {
+        match Source::of_file(file, &path) {
+            Ok(source) => Ok(Self::new(path, source, 0)),
+            Err(e) => Err(e.in_file(&path)),
+        }
+    }
+
+    /// Reads the section headers and as many bytes `behind` them at once.
+    fn new(path: PathBuf, (mut source, compression): (Source, Option<Compression>), behind: u64) -> Self {
+        if let Some(range) = elf::headers(source.head()) {
+            source.fetch(range.start..range.end.saturating_add(behind));
+        }
+        Self { path, source, compression }
     }
 
     /// The path it was opened by.
@@ -90,8 +109,11 @@ impl ModuleFile {
     /// All bytes, decompressed: what `init_module(2)` takes.
     ///
     /// # Errors
-    /// [`Error::Truncated`](crate::Error::Truncated) if the file shrinks meanwhile.
+    /// [`Error::Truncated`](crate::Error::Truncated) if the file shrinks meanwhile, [`Error::TooLarge`](crate::Error::TooLarge).
     pub fn bytes(&self) -> Result<Vec<u8>> {
+        if self.source.size() > MAX_MODULE_SIZE {
+            return Err(Error::TooLarge { limit: MAX_MODULE_SIZE }.in_file(&self.path));
+        }
         let all = self.source.read(crate::error::Part::SectionData, 0, self.source.size());
         Ok(all.map_err(|e| e.in_file(&self.path))?.into_owned())
     }
@@ -200,7 +222,7 @@ impl ModuleFile {
     }
 
     /// Calls `visit` for each import and each export that the symbol table shows, without reading checksums.
-    pub(crate) fn each_link(&self, visit: &mut dyn FnMut(Link<'_>)) -> Result<()> {
+    pub(crate) fn each_link(&self, visit: &mut impl FnMut(Link<'_>)) -> Result<()> {
         if !self.is_aout() {
             return self.elf(|elf| symbols::each_link(elf, visit));
         }
@@ -213,28 +235,48 @@ impl ModuleFile {
         globals.map_err(|e| e.in_file(&self.path))
     }
 
-    /// Everything that `depmod` asks of a module, from one look at its section headers.
-    pub(crate) fn scan(&self, visit: &mut dyn FnMut(Link<'_>)) -> Result<Modinfo> {
+    /// Everything that `depmod` asks of a module, from one look at its section headers. `visit` gets the imports and exports,
+    /// `texts` the `.modinfo` section; not in an order that would mean anything.
+    pub(crate) fn scan(&mut self, visit: &mut impl FnMut(Link<'_>), texts: &mut impl FnMut(&[u8])) -> Result<()> {
         if self.is_aout() {
-            self.each_link(visit)?;
-            return Ok(Modinfo::default());
+            return self.each_link(visit);
         }
-        self.elf(|elf| {
-            let mut exports = false;
-            symbols::each_link(elf, &mut |link| {
-                exports |= matches!(link, Link::Export { .. });
-                visit(link);
-            })?;
-            let crc = symbols::Crc::Value(0);
-            without_crcs(elf, !exports, &mut |name| visit(Link::Export { name, crc }))?;
-            Ok(Modinfo::new(elf.data_of(".modinfo")?.into_owned()))
-        })
+        let scanned = scan_elf(&mut self.source, visit, texts);
+        scanned.map_err(|e| e.in_file(&self.path))
     }
 
     fn elf<T>(&self, ask: impl FnOnce(&Elf<'_>) -> Result<T>) -> Result<T> {
         Elf::parse(&self.source).and_then(|elf| ask(&elf)).map_err(|e| e.in_file(&self.path))
     }
 }
+
+fn scan_elf(source: &mut Source, visit: &mut impl FnMut(Link<'_>), texts: &mut impl FnMut(&[u8])) -> Result<()> {
+    let elf = Elf::parse(source)?;
+    let parts = elf.parts();
+    let range = |section: Option<Section>| section.map_or(0..0, |s| s.range());
+    let (strings, info) = (range(parts.strtab), range(parts.modinfo));
+    let symbols = parts.symtab.map_or(0..0, |table| symbols::that_matter(&elf, table, parts.exports));
+    // Linkers put the strings behind the symbols.
+    if symbols.start <= strings.start && strings.start.saturating_sub(symbols.end) < NEAR {
+        source.fetch(symbols.start..strings.end);
+    }
+    source.fetch(info);
+    let elf = Elf::parse(source)?;
+    let mut exports = false;
+    symbols::each_link_of(&elf, &parts, &mut |link| {
+        exports |= matches!(link, Link::Export { .. });
+        visit(link);
+    })?;
+    let crc = symbols::Crc::Value(0);
+    without_crcs(&elf, !exports, &mut |name| visit(Link::Export { name, crc }))?;
+    if let Some(modinfo) = parts.modinfo {
+        texts(&elf.data(modinfo)?);
+    }
+    Ok(())
+}
+
+/// Two parts of a file that are no further apart than this are read at once, in bytes.
+const NEAR: u64 = 4096;
 
 /// The exports of a module without checksums; `none_yet` says that none of another kind were found.
 fn without_crcs(elf: &Elf<'_>, none_yet: bool, visit: &mut dyn FnMut(&[u8])) -> Result<()> {

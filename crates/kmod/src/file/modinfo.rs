@@ -1,6 +1,7 @@
 //! The `.modinfo` section: `key=value` texts, each ended by a zero byte (Linux `include/linux/moduleparam.h`).
 
 use std::borrow::Cow;
+use std::ffi::CStr;
 
 /// The texts of a `.modinfo` section, or of one module in `modules.builtin.modinfo`.
 #[derive(Debug, Clone, Default)]
@@ -26,10 +27,7 @@ impl Modinfo {
 
     /// All texts in the order of the file. Padding between them is skipped; a text without `=` has an empty value.
     pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
-        self.bytes.split(|&b| b == 0).filter(|text| !text.is_empty()).map(|text| {
-            let mut halves = text.splitn(2, |&b| b == b'=');
-            Field { key: halves.next().unwrap_or_default(), value: halves.next().unwrap_or_default() }
-        })
+        fields(&self.bytes)
     }
 
     /// The values of one key, in the order of the file.
@@ -53,4 +51,25 @@ impl Modinfo {
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
+}
+
+/// The texts of a section, as [`Modinfo::fields`].
+pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        while rest.first() == Some(&0) {
+            rest = rest.get(1..).unwrap_or_default();
+        }
+        if rest.is_empty() {
+            return None;
+        }
+        // Word by word, where a closure over bytes would look at each; the last text may lack its zero byte.
+        let text = CStr::from_bytes_until_nul(rest).map_or(rest, CStr::to_bytes);
+        rest = rest.get(text.len()..).unwrap_or_default();
+        let (key, value) = match text.iter().position(|&b| b == b'=') {
+            Some(end) => (text.get(..end), text.get(end + 1..)),
+            None => (Some(text), None),
+        };
+        Some(Field { key: key.unwrap_or_default(), value: value.unwrap_or_default() })
+    })
 }

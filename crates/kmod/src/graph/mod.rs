@@ -1,24 +1,30 @@
-//! Who needs whom, as a graph: of modules of a tree, or of what is loaded; drawn as a text tree, for Graphviz, or as a picture.
+//! Who needs whom, as a graph: of modules of a tree, of a plan, or of what is loaded; drawn as a text tree, for Graphviz, or as a
+//! picture.
 
 mod dot;
+mod plan;
 mod svg;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::Config;
+use crate::config::{Config, Place};
 use crate::kernel::Loaded;
 use crate::lookup::{Match, lookup};
 use crate::tree::Tree;
 use crate::{Result, name};
+
+pub use plan::Role;
 
 /// A graph of modules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     /// The modules from which it was made.
     pub roots: Vec<String>,
-    /// For each module what it needs.
+    /// For each module what it needs, or in the graph of a plan what it brings along.
     pub edges: BTreeMap<String, BTreeSet<Edge>>,
+    /// In the graph of a plan, what it does with each module; else empty.
+    pub roles: BTreeMap<String, Role>,
 }
 
 /// What a module needs.
@@ -31,12 +37,54 @@ pub struct Edge {
 }
 
 /// How a module is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EdgeKind {
     /// Its symbols.
     Symbols,
-    /// A softdep.
-    Softdep,
+    /// A softdep wants it first.
+    SoftdepPre {
+        /// Where the softdep stands.
+        place: Place,
+    },
+    /// A softdep wants it afterwards.
+    SoftdepPost {
+        /// Where the softdep stands.
+        place: Place,
+    },
+    /// It uses the module, and so is removed before it.
+    Holder,
+    /// Nothing uses it once the module is removed.
+    Unused,
+}
+
+impl EdgeKind {
+    /// What it is called, without a place.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Symbols => "dependency",
+            Self::SoftdepPre { .. } => "softdep pre",
+            Self::SoftdepPost { .. } => "softdep post",
+            Self::Holder => "holder",
+            Self::Unused => "unused then",
+        }
+    }
+
+    /// Whether the edge is a wish, without which the module works too.
+    #[must_use]
+    pub fn is_soft(&self) -> bool {
+        matches!(self, Self::SoftdepPre { .. } | Self::SoftdepPost { .. })
+    }
+}
+
+/// With the words that stand at an edge of a plan.
+impl std::fmt::Display for EdgeKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::SoftdepPre { place } | Self::SoftdepPost { place } => write!(f, "{} ({place})", self.word()),
+            _ => f.write_str(self.word()),
+        }
+    }
 }
 
 /// How a graph is drawn.
@@ -67,9 +115,13 @@ impl Graph {
                 edges.insert(Edge { to, kind: EdgeKind::Symbols });
             }
             for rule in config.softdeps_of(&module) {
-                for word in rule.what.pre.iter().chain(&rule.what.post) {
-                    let found = lookup(tree, config, word)?;
-                    edges.extend(found.into_iter().map(|m| Edge { to: m.module, kind: EdgeKind::Softdep }));
+                let pre = EdgeKind::SoftdepPre { place: rule.place.clone() };
+                let post = EdgeKind::SoftdepPost { place: rule.place.clone() };
+                for (words, kind) in [(&rule.what.pre, pre), (&rule.what.post, post)] {
+                    for word in words {
+                        let found = lookup(tree, config, word)?;
+                        edges.extend(found.into_iter().map(|m| Edge { to: m.module, kind: kind.clone() }));
+                    }
                 }
             }
             waiting.extend(edges.iter().map(|e| e.to.clone()));
@@ -90,7 +142,7 @@ impl Graph {
         }
         let used: BTreeSet<&str> = edges.values().flatten().map(|e| e.to.as_str()).collect();
         let roots = edges.keys().filter(|m| !used.contains(m.as_str())).cloned().collect();
-        Self { roots, edges }
+        Self { roots, edges, roles: BTreeMap::new() }
     }
 
     /// Draws it.

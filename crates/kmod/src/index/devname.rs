@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 /// The first line of the file; the file is left out if it would have no other.
 pub const HEADER: &str = "# Device nodes to trigger on-demand module loading.\n";
 
+/// What the alias with the name of a node begins with.
+pub(crate) const PREFIX: &str = "devname:";
+
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DevNode {
@@ -59,7 +62,7 @@ pub fn from_aliases<'a>(module: &str, aliases: impl Iterator<Item = &'a str>) ->
     let mut node = None;
     let mut numbers = None;
     for alias in aliases {
-        if let Some(name) = alias.strip_prefix("devname:") {
+        if let Some(name) = alias.strip_prefix(PREFIX) {
             node.get_or_insert_with(|| name.to_owned());
         } else if let Some(rest) = alias.strip_prefix("char-major-") {
             numbers = numbers.or_else(|| pair(rest).map(|p| (DevKind::Character, p)));

@@ -7,7 +7,11 @@
 //! The upper four bits of an offset tell which of the three parts its node has; 0 is "no node". Keys are 7-bit text. A key may be a
 //! pattern: [`Trie::search_wild`] compares from the first `*`, `?` or `[` of a stored key on with `fnmatch`.
 
+mod write;
+
 use std::path::Path;
+
+pub use write::TrieWriter;
 
 use crate::error::{IoAction, Part};
 use crate::{Error, Result, glob};
@@ -274,113 +278,6 @@ fn keep_matching(pattern: &str, text: &str, value: Value, found: &mut Vec<Value>
     if glob::matches(pattern, text) {
         found.push(value);
     }
-}
-
-/// Collects keys and writes the file.
-#[derive(Debug, Default)]
-pub struct TrieWriter {
-    entries: Vec<Entry>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    key: Box<str>,
-    value: Box<str>,
-    priority: u32,
-}
-
-/// A node yet to be written: its entries, how much of their keys lies above it, and where its offset goes.
-struct Pending {
-    entries: std::ops::Range<usize>,
-    depth: usize,
-    place: usize,
-}
-
-impl TrieWriter {
-    /// Adds a value to a key.
-    ///
-    /// # Errors
-    /// [`Error::BadIndexKey`] if the key is not 7-bit text without NUL, which the format cannot store.
-    pub fn insert(&mut self, key: &str, value: &str, priority: u32) -> Result<()> {
-        if !key.is_ascii() || key.contains('\0') {
-            return Err(Error::BadIndexKey { key: key.to_owned() });
-        }
-        self.entries.push(Entry { key: key.into(), value: value.into(), priority });
-        Ok(())
-    }
-
-    /// The bytes of the file: nodes in the order of their keys, each before its children.
-    #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
-        // Among values of one key and one priority the one added last comes first.
-        self.entries.reverse();
-        self.entries.sort_by(|a, b| a.key.cmp(&b.key).then(a.priority.cmp(&b.priority)));
-        let mut out = Vec::with_capacity(self.entries.len() * 48);
-        for word in [MAGIC, VERSION, 0] {
-            out.extend_from_slice(&word.to_be_bytes());
-        }
-        let mut pending = vec![Pending { entries: 0..self.entries.len(), depth: 0, place: 8 }];
-        while let Some(node) = pending.pop() {
-            self.write_node(&node, &mut out, &mut pending);
-        }
-        out
-    }
-
-    fn write_node(&self, node: &Pending, out: &mut Vec<u8>, pending: &mut Vec<Pending>) {
-        let entries = &self.entries[node.entries.clone()];
-        let mut offset = u32::try_from(out.len()).unwrap_or(OFFSET) & OFFSET;
-        let prefix = common_prefix(entries, node.depth);
-        if !prefix.is_empty() {
-            offset |= HAS_PREFIX;
-            out.extend_from_slice(prefix);
-            out.push(0);
-        }
-        let depth = node.depth + prefix.len();
-        let own = entries.iter().take_while(|e| e.key.len() == depth).count();
-        if let (Some(first), Some(last)) = (arc(entries.get(own), depth), arc(entries.last(), depth)) {
-            offset |= HAS_CHILDREN;
-            out.extend_from_slice(&[first, last]);
-            let table = out.len();
-            out.resize(table + 4 * (usize::from(last - first) + 1), 0);
-            let start = node.entries.start + own;
-            let before = pending.len();
-            let mut from = 0;
-            for group in entries[own..].chunk_by(|a, b| a.key.as_bytes().get(depth) == b.key.as_bytes().get(depth)) {
-                let c = arc(group.first(), depth).unwrap_or(first);
-                let place = table + 4 * usize::from(c - first);
-                let range = start + from..start + from + group.len();
-                pending.push(Pending { entries: range, depth: depth + 1, place });
-                from += group.len();
-            }
-            // Taken from the end: the first child has to be last.
-            pending[before..].reverse();
-        }
-        if own > 0 {
-            offset |= HAS_VALUES;
-            out.extend_from_slice(&u32::try_from(own).unwrap_or(u32::MAX).to_be_bytes());
-            for entry in &entries[..own] {
-                out.extend_from_slice(&entry.priority.to_be_bytes());
-                out.extend_from_slice(entry.value.as_bytes());
-                out.push(0);
-            }
-        }
-        out[node.place..node.place + 4].copy_from_slice(&offset.to_be_bytes());
-    }
-}
-
-/// The character by which an entry leaves a node at `depth`.
-fn arc(entry: Option<&Entry>, depth: usize) -> Option<u8> {
-    entry.and_then(|e| e.key.as_bytes().get(depth).copied())
-}
-
-/// What all keys have in common from `depth` on. They are sorted, so the first and the last decide.
-fn common_prefix(entries: &[Entry], depth: usize) -> &[u8] {
-    let key = |e: Option<&'_ Entry>| e.map_or(0, |e| e.key.len());
-    let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return &[] };
-    let most = key(Some(first)).min(key(Some(last)));
-    let (a, b) = (&first.key.as_bytes()[depth..most], &last.key.as_bytes()[depth..most]);
-    let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();
-    &a[..same]
 }
 
 #[cfg(test)]

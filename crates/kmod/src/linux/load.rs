@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
+use super::log::LogMark;
 use super::sys;
 use crate::error::IoAction;
 use crate::file::{Compression, ModuleFile};
@@ -22,8 +23,11 @@ const COMPRESSED_FILE: libc::c_int = 4;
 const KERNEL_COMPRESSION: &str = "/sys/module/compression";
 
 /// Answers to a compressed file that may mean no more than that the kernel's decoder could not take it: a dictionary that is too large,
-/// a check that it does not know, a kernel without a decoder.
-const DECODER_REFUSALS: [i32; 5] = [libc::EINVAL, libc::EOPNOTSUPP, libc::ENOEXEC, libc::ENOMEM, libc::EIO];
+/// a check that it does not know.
+const DECODER_REFUSALS: [i32; 4] = [libc::EINVAL, libc::ENOEXEC, libc::ENOMEM, libc::EIO];
+
+/// What the lines of its decoders have in them.
+const DECODER_WORDS: [&str; 4] = ["compressed module", "decompression failed", "initialize decompressor", "ZSTD"];
 
 /// Loads a file.
 pub(super) fn insert(request: &Insert<'_>) -> Result<()> {
@@ -31,6 +35,7 @@ pub(super) fn insert(request: &Insert<'_>) -> Result<()> {
     let flags = flags(request.force);
     let file = File::open(request.path).map_err(|e| Error::io(IoAction::Open, request.path, e))?;
     let compression = compression_of(&file);
+    let log = compression.map(|_| LogMark::now());
     let first = match compression {
         None => sys::finit_module(file.as_fd(), &parameters, flags),
         Some(compression) if kernel_undoes(compression) => sys::finit_module(file.as_fd(), &parameters, flags | COMPRESSED_FILE),
@@ -38,10 +43,16 @@ pub(super) fn insert(request: &Insert<'_>) -> Result<()> {
     };
     let Err(error) = first else { return Ok(()) };
     match error.raw_os_error() {
-        Some(libc::ENOSYS) => by_bytes(request, &parameters, flags),
-        Some(errno) if compression.is_some() && DECODER_REFUSALS.contains(&errno) => by_bytes(request, &parameters, flags),
+        Some(libc::ENOSYS | libc::EOPNOTSUPP) => by_bytes(request, &parameters, flags),
+        Some(errno) if DECODER_REFUSALS.contains(&errno) && log.is_some_and(decoder_complained) => by_bytes(request, &parameters, flags),
         _ => Err(refused(request, &error)),
     }
+}
+
+/// Whether the kernel's decoder refused the file, rather than the module its start, which must not be made a second time. The decoder
+/// says so in the log (`kernel/module/decompress.c`); who may not read that has to assume it.
+fn decoder_complained(log: LogMark) -> bool {
+    !log.is_readable() || log.lines().iter().any(|line| DECODER_WORDS.iter().any(|word| line.contains(word)))
 }
 
 fn flags(force: Force) -> libc::c_int {

@@ -24,6 +24,12 @@ impl LogMark {
         Self { file: opened.ok().and_then(|mut file| file.seek(SeekFrom::End(0)).ok().map(|_| file)) }
     }
 
+    /// Whether the caller may read the log at all.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// The lines that were logged since, without their prefixes.
     #[must_use]
     pub fn lines(self) -> Vec<String> {

@@ -127,7 +127,7 @@ impl Machine {
         let mut qemu = qemu()?;
         // kvm is never asked for: where it exists but is nested in software, it hangs.
         qemu.args(["-M", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-nodefaults", "-no-user-config", "-display", "none"]);
-        qemu.args(["-serial", "stdio", "-monitor", "none", "-no-reboot", "-m", &memory.to_string()]);
+        qemu.args(["-serial", "stdio", "-no-reboot", "-m", &memory.to_string()]);
         qemu.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(initramfs);
         qemu.arg("-append").arg(format!("console=ttyS0 reboot=t mitigations=off no_timer_check tsc=reliable {ARGUMENTS} {append}"));
         Ok(qemu)

@@ -3,28 +3,40 @@
 //! No root, no hardware virtualization, no network and no disk is needed while a guest runs.
 
 mod cpio;
+mod devices;
 mod disk;
+mod host;
 mod machine;
 mod oracle;
+mod outside;
+mod programs;
 mod session;
 mod slots;
 mod subset;
+mod trigger;
 mod vmlinux;
+mod whole;
 
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use cpio::Archive;
+pub use devices::{WHOLE_TREE, many_devices};
 pub use disk::fat_disk;
 pub use machine::{Flavour, Machine};
+pub use outside::Headers;
+pub use programs::program;
 pub use session::Session;
 pub use subset::subset;
+pub use trigger::{TRIGGER, Triggered};
+pub use whole::WholeTree;
 
 use crate::debian::{self, FetchError};
 
-/// How long a guest may run.
+/// How long a guest may run, unless it is allowed more.
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// The guest's `/init`: mounts, runs the script, says its status, ends the machine.
@@ -67,6 +79,8 @@ pub struct Guest {
     memory: u32,
     append: String,
     devices: Vec<String>,
+    limit: Duration,
+    monitored: bool,
 }
 
 impl Guest {
@@ -92,7 +106,7 @@ impl Guest {
         }
         archive.file("init", 0o755, INIT.as_bytes());
         let memory = if flavour == Flavour::Uml { 256 } else { 512 };
-        Ok(Self { machine, archive, memory, append: String::new(), devices: Vec::new() })
+        Ok(Self { machine, archive, memory, append: String::new(), devices: Vec::new(), limit: LIMIT, monitored: false })
     }
 
     /// The kernel that it boots.
@@ -112,6 +126,12 @@ impl Guest {
         self
     }
 
+    /// More time than ten minutes.
+    pub fn patience(&mut self, limit: Duration) -> &mut Self {
+        self.limit = limit;
+        self
+    }
+
     /// Further words of the kernel's command line.
     pub fn append(&mut self, words: &str) -> &mut Self {
         self.append = words.to_owned();
@@ -122,6 +142,20 @@ impl Guest {
     pub fn devices(&mut self, arguments: &[&str]) -> &mut Self {
         self.devices.extend(arguments.iter().map(|word| (*word).to_owned()));
         self
+    }
+
+    /// Puts a program `host` into the guest, which gives its words to qemu's monitor: `host device_add usb-tablet`.
+    pub fn monitored(&mut self) -> &mut Self {
+        self.archive.file("bin/host", 0o755, host::PROGRAM.as_bytes());
+        self.monitored = true;
+        self
+    }
+
+    /// Lets the guest's clock count instructions, one for a nanosecond, instead of looking at this machine's: times that are measured
+    /// in the guest are those of a processor of a fixed speed then, however busy this one is. Waiting takes no time here. Not for
+    /// user-mode Linux.
+    pub fn counting(&mut self) -> &mut Self {
+        self.devices(&["-icount", "shift=0,sleep=off"])
     }
 
     /// Puts the static multi-call program into `/sbin` under all its names.
@@ -183,35 +217,45 @@ impl Guest {
         let initramfs = scratch.path().join("initramfs");
         std::fs::write(&initramfs, self.archive.finish()).map_err(failed)?;
         let mut command = self.machine.command(&initramfs, scratch.path(), self.memory, &self.append)?;
+        let mut monitor = None;
         if self.machine.flavour() != Flavour::Uml {
             command.args(&self.devices);
+            let socket = scratch.path().join("monitor");
+            let place = if self.monitored { format!("unix:{},server=on,wait=off", socket.display()) } else { "none".to_owned() };
+            command.args(["-monitor", &place]);
+            monitor = self.monitored.then_some(socket);
         }
         let _slot = slots::Slot::take().map_err(failed)?;
         let complaints = std::fs::File::create(scratch.path().join("stderr")).map_err(failed)?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(complaints).spawn().map_err(failed)?;
-        let mut run = watch(child);
+        let mut run = watch(child, host::Host::new(monitor), self.limit);
         run.console.push_str(&std::fs::read_to_string(scratch.path().join("stderr")).unwrap_or_default());
         Ok(run)
     }
 }
 
 /// Reads the console to its end, and ends a guest that takes too long.
-fn watch(mut child: Child) -> Run {
+fn watch(mut child: Child, mut host: host::Host, limit: Duration) -> Run {
     let mut output = child.stdout.take().expect("the console is piped");
+    let console = Arc::new(Mutex::new(Vec::new()));
+    let shown = Arc::clone(&console);
     let reader = std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _length = output.read_to_end(&mut bytes);
-        bytes
+        let mut bytes = [0; 4096];
+        while let Ok(length @ 1..) = output.read(&mut bytes) {
+            shown.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..length]);
+        }
     });
     let start = Instant::now();
     while matches!(child.try_wait(), Ok(None)) {
-        if start.elapsed() > LIMIT && child.kill().is_ok() {
+        if start.elapsed() > limit && child.kill().is_ok() {
             let _status = child.wait();
             break;
         }
+        host.serve(&console);
         std::thread::sleep(Duration::from_millis(20));
     }
-    let console = String::from_utf8_lossy(&reader.join().unwrap_or_default()).replace('\r', "");
+    let _joined = reader.join();
+    let console = String::from_utf8_lossy(&console.lock().unwrap_or_else(PoisonError::into_inner)).replace('\r', "");
     let status = console.lines().rev().find_map(|line| line.split_once("GUEST-EXIT: ")?.1.trim().parse().ok());
     Run { status, console }
 }

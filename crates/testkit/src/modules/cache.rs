@@ -10,27 +10,36 @@ use super::Error;
 use crate::workspace;
 
 /// The package that has each program that builds call.
-const PACKAGES: &[(&str, &str)] =
-    &[("gcc", "gcc"), ("clang", "clang"), ("ld", "binutils"), ("objcopy", "binutils"), ("rustc", "rustc, or rustup")];
+const PACKAGES: &[(&str, &str)] = &[
+    ("gcc", "gcc"),
+    ("gcc-12", "gcc-12"),
+    ("clang", "clang"),
+    ("ld", "binutils"),
+    ("objcopy", "binutils"),
+    ("strip", "binutils"),
+    ("make", "make"),
+    ("openssl", "openssl"),
+    ("rustc", "rustc, or rustup"),
+];
 
 /// A hash of what a build is made of. The same words give the same hash in every process.
 #[derive(Default)]
-pub(super) struct Key(DefaultHasher);
+pub(crate) struct Key(DefaultHasher);
 
 impl Key {
-    pub(super) fn word(&mut self, word: impl Hash) -> &mut Self {
+    pub(crate) fn word(&mut self, word: impl Hash) -> &mut Self {
         word.hash(&mut self.0);
         self
     }
 
     /// Adds a file, by its content.
-    pub(super) fn file(&mut self, path: &Path) -> Result<&mut Self, Error> {
+    pub(crate) fn file(&mut self, path: &Path) -> Result<&mut Self, Error> {
         let bytes = std::fs::read(path).map_err(Error::file(path))?;
         Ok(self.word((path.file_name(), bytes)))
     }
 
     /// Adds a program, by what it says of its version.
-    pub(super) fn program(&mut self, program: &str) -> Result<&mut Self, Error> {
+    pub(crate) fn program(&mut self, program: &str) -> Result<&mut Self, Error> {
         static KNOWN: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
         let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(program).cloned();
         let version = match known {
@@ -44,7 +53,7 @@ impl Key {
     /// The file `name` of the folder for this key, where `make` puts it (into the folder that it is given) if it is not there yet.
     ///
     /// Builders at the same time each work in a folder of their own, and the first one to finish gives its folder the final name.
-    pub(super) fn cached(self, name: &str, make: impl FnOnce(&Path) -> Result<(), Error>) -> Result<PathBuf, Error> {
+    pub(crate) fn cached(self, name: &str, make: impl FnOnce(&Path) -> Result<(), Error>) -> Result<PathBuf, Error> {
         let shelf = workspace().join("target/modules");
         let folder = shelf.join(format!("{:016x}", self.0.finish()));
         let result = folder.join(name);
@@ -66,7 +75,7 @@ impl Key {
 }
 
 /// Runs a program to its end: its standard output.
-pub(super) fn run(command: &mut Command) -> Result<String, Error> {
+pub(crate) fn run(command: &mut Command) -> Result<String, Error> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| {
         let package = PACKAGES.iter().find(|(name, _)| *name == program).map(|(_, package)| *package);

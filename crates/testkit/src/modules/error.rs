@@ -41,7 +41,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |error| Self::File { path, error }
     }

@@ -56,8 +56,11 @@ impl Insmod {
                 Err(Failed)
             }
             Ok(()) => {
-                for reason in passed_over(&log.lines(), &facts::of_module(path)) {
-                    console.warning(format_args!("{}: {reason}", path.display()));
+                let log = log.lines();
+                if !log.is_empty() {
+                    for reason in passed_over(&log, &parameters.join(" "), &facts::of_module(path)) {
+                        console.warning(format_args!("{}: {reason}", path.display()));
+                    }
                 }
                 Ok(())
             }

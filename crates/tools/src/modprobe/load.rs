@@ -1,10 +1,8 @@
 //! Loading.
 
-use std::path::PathBuf;
-
 use kmod::Error;
 use kmod::act::{self, Conditions, Event, Failure, OnFailure};
-use kmod::explain::{Reason, Refusal, explain, facts, passed_over};
+use kmod::explain::{Reason, Refusal, explain, facts, is_about, passed_over};
 use kmod::kernel::{Force, Kernel, Lifetime};
 use kmod::linux::log::LogMark;
 use kmod::lookup::{Match, Via, find};
@@ -101,12 +99,12 @@ fn run<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, plan: &
     };
     let mut lines = Vec::new();
     let mut warnings = Vec::new();
-    let mut with_options = Vec::new();
+    let mut inserted = Vec::new();
     let log = (!hosted).then(LogMark::now);
     let done = act::load(kernel, plan, &conditions, &mut |event| match event {
         Event::Step(step) => {
             lines.extend(step.line());
-            with_options.extend(inserted_with_options(step));
+            inserted.push(step.clone());
         }
         Event::Warning(text) => warnings.push(text),
     });
@@ -115,24 +113,30 @@ fn run<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, plan: &
     }
     warnings.iter().for_each(|text| console.warning(text));
     let log = log.map(LogMark::lines).unwrap_or_default();
-    for path in with_options {
-        let facts = facts::of_module(&path);
-        let own: Vec<String> = log.iter().filter(|line| line.starts_with(&format!("{}: ", facts.name))).cloned().collect();
-        passed_over(&own, &facts).iter().for_each(|reason| console.warning(format_args!("{}: {reason}", facts.name)));
+    for step in &inserted {
+        odd(step, &log).iter().for_each(|reason| console.warning(format_args!("{}: {reason}", step.module)));
     }
     done.map_err(|failure| {
         let reasons = if hosted { Vec::new() } else { reasons::<K>(&session.tree, &failure, conditions.force, &log) };
-        report::<K>(target, failure, if hosted { Told::InFull } else { Told::ByNumber }, console);
+        let told = match &reasons[..] {
+            _ if hosted => Told::InFull,
+            [Reason::InitFailed { errno }, ..] => Told::ByStart { errno: *errno },
+            _ => Told::ByNumber,
+        };
+        report::<K>(target, failure, told, console);
         reasons.iter().for_each(|reason| console.error(format_args!("{}: {reason}", target.module)));
         Failed
     })
 }
 
-/// The file that a step inserts with options: the kernel passes over those that the module does not have, and only logs it.
-fn inserted_with_options(step: &Step) -> Option<PathBuf> {
+/// What the kernel only logged of a module that it took.
+fn odd(step: &Step, log: &[String]) -> Vec<Reason> {
     match &step.action {
-        Action::Insert { path } if !step.options.is_empty() => Some(path.clone()),
-        _ => None,
+        // Most modules are never spoken of: their files need not be read again.
+        Action::Insert { path } if log.iter().any(|line| is_about(line, &step.module)) => {
+            passed_over(log, &step.options, &facts::of_module(path))
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -151,6 +155,8 @@ enum Told {
     InFull,
     /// A number, which has a text in kmod's words: Linux's. Reasons follow.
     ByNumber,
+    /// A number that the module's own start answered, so that kmod's words do not fit.
+    ByStart { errno: i32 },
 }
 
 /// The words that kmod has for an error number.
@@ -189,6 +195,7 @@ fn report<K: Kernel>(target: &Match, failure: Failure<K::Error>, told: Told, con
             };
             let start = format!("could not insert '{}'{because}", step.module);
             match (told, K::number(&error)) {
+                (Told::ByStart { errno }, _) => console.error(format_args!("{start}: {}", console::text_of(errno))),
                 (Told::ByNumber, Some(errno)) => console.error(format_args!("{start}: {}", words_for(errno))),
                 _ => console.error(format_args!("{start}: {error}")),
             }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use kmod::hosted::Hosted;
 use kmod::linux::Linux;
+use kmod::plan::RemoveRequest;
 
 use self::session::Session;
 use crate::applet::Run;
@@ -28,7 +29,8 @@ Examples:
   modprobe -R fs-vfat           # which modules an alias stands for
   modprobe -c                   # the configuration
   modprobe --lint               # which of its lines have no effect
-  modprobe --graph=tree btrfs   # what btrfs needs";
+  modprobe --graph=tree btrfs   # what btrfs needs
+  modprobe -n --graph=svg btrfs >btrfs.svg   # what loading it would do, and why";
 
 /// Load or unload a module together with what it needs
 #[derive(Parser)]
@@ -93,7 +95,7 @@ pub(crate) struct Modprobe {
     /// Print everything that an initramfs needs for the modules: files, firmware, softdeps and weakdeps
     #[arg(long)]
     show_closure: bool,
-    /// Draw what the modules need, or without words what is loaded
+    /// Draw what the modules need; with -n, -D or -r what would be done, and why; without words what is loaded
     #[arg(long, value_name = "FORM")]
     graph: Option<report::GraphForm>,
     /// Do nothing; with -v print what would be done
@@ -158,22 +160,29 @@ impl Modprobe {
             return show::symbols(self, console);
         }
         let session = Session::open(self, kernel, console)?;
+        let outcome = self.task(&session, kernel, console);
+        // The process ends: to give back each of its many small pieces of memory first would take longer than some of the tasks.
+        std::mem::forget(session);
+        outcome
+    }
+
+    fn task<K: kmod::kernel::Kernel>(&self, session: &Session, kernel: &mut K, console: &mut Console) -> Outcome {
         if let Some(form) = self.graph {
-            report::graph(self, form, &session, kernel, console)
+            report::graph(self, form, session, kernel, console)
         } else if self.lint {
-            report::lint_configuration(self, &session, console)
+            report::lint_configuration(self, session, console)
         } else if self.show_closure {
-            report::show_closure(self, &session, console)
+            report::show_closure(self, session, console)
         } else if self.show_config {
-            show::config(self, &session, console)
+            show::config(self, session, console)
         } else if self.show_alias {
-            show::aliases(self, &session, console)
+            show::aliases(self, session, console)
         } else if self.show_depends {
-            show::depends(self, &session, console)
+            show::depends(self, session, console)
         } else if self.remove {
-            unload::unload(self, &session, kernel, console)
+            unload::unload(self, session, kernel, console)
         } else {
-            load::load(self, &session, kernel, console)
+            load::load(self, session, kernel, console)
         }
     }
 
@@ -182,6 +191,16 @@ impl Modprobe {
         match self.words.split_first() {
             Some((first, rest)) if !self.all => (std::slice::from_ref(first), rest.iter().map(|w| quoted(w)).collect::<Vec<_>>().join(" ")),
             _ => (&self.words, String::new()),
+        }
+    }
+
+    /// How modules are to be unloaded.
+    fn remove_request(&self) -> RemoveRequest {
+        RemoveRequest {
+            holders: self.remove_holders,
+            ignore_commands: self.ignore_install,
+            first_time: self.first_time,
+            in_use: self.force,
         }
     }
 

@@ -7,10 +7,11 @@ use kmod::closure::{Closure, closure};
 use kmod::graph::{Drawing, Graph};
 use kmod::kernel::Kernel;
 use kmod::lint::{Effect, Remark, lint};
+use kmod::plan::{self, Plan};
 use serde_json::json;
 
 use super::session::Session;
-use super::{Modprobe, load};
+use super::{Modprobe, load, unload};
 use crate::{Console, Failed, Outcome};
 
 /// The forms that a graph can have on the command line.
@@ -73,17 +74,48 @@ fn closure_text(closure: &Closure) -> String {
     out
 }
 
-/// `--graph`: of the modules that the words stand for, or without words of what is loaded.
+/// `--graph`: with `-n`, `-D` or `-r` of the plan for the words, else of the modules that they stand for; without words of what is loaded.
 pub(super) fn graph<K: Kernel>(options: &Modprobe, form: GraphForm, session: &Session, kernel: &mut K, console: &mut Console) -> Outcome {
-    let graph = if options.words.is_empty() {
-        Graph::of_loaded(&kernel.modules().map_err(|e| fail(console, e))?)
-    } else {
-        let mut found = Vec::new();
+    if options.words.is_empty() {
+        let loaded = kernel.modules().map_err(|e| fail(console, e))?;
+        return console.print(&Graph::of_loaded(&loaded).draw(form.into()));
+    }
+    if options.dry_run || options.show_depends || options.remove {
+        return plan_graphs(options, form, session, kernel, console);
+    }
+    let mut found = Vec::new();
+    for word in &options.words {
+        found.extend(load::targets(options, session, word, console)?);
+    }
+    let graph = Graph::of_tree(&session.tree, &session.config, &found).map_err(|e| fail(console, e))?;
+    console.print(&graph.draw(form.into()))
+}
+
+/// One graph of the plans for all words; with `-D` as if nothing were loaded.
+fn plan_graphs<K: Kernel>(options: &Modprobe, form: GraphForm, session: &Session, kernel: &mut K, console: &mut Console) -> Outcome {
+    let mut loaded = Vec::new();
+    if !options.show_depends || options.remove {
+        loaded = kernel.modules().map_err(|e| fail(console, e))?;
+    }
+    let mut all = Plan::default();
+    if options.remove {
         for word in &options.words {
-            found.extend(load::targets(options, session, word, console)?);
+            for target in unload::targets(session, word, &loaded, console)? {
+                let plan = plan::remove(&session.tree, &session.config, &loaded, &target, &options.remove_request());
+                let plan = plan.map_err(|error| unload::unplanned(&loaded, error, console))?;
+                all.steps.extend(plan.steps);
+            }
         }
-        Graph::of_tree(&session.tree, &session.config, &found).map_err(|e| fail(console, e))?
-    };
+    } else {
+        let (words, parameters) = options.targets();
+        for word in words {
+            for (_, plan) in load::plans(options, session, word, &parameters, console)? {
+                all.steps.extend(plan.steps);
+                all.left_out.extend(plan.left_out);
+            }
+        }
+    }
+    let graph = Graph::of_plan(&session.tree, &all, &loaded).map_err(|e| fail(console, e))?;
     console.print(&graph.draw(form.into()))
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kmod::Error;
 use kmod::act::{self, Event, Failure};
-use kmod::explain::{Permanence, explain_removal, facts};
+use kmod::explain::{Reason, Standing, explain_removal, facts};
 use kmod::kernel::{Force, Kernel, Loaded};
 use kmod::lookup::{Match, Via, lookup};
 use kmod::name;
@@ -28,30 +28,30 @@ pub(super) fn unload<K: Kernel>(options: &Modprobe, session: &Session, kernel: &
 }
 
 fn unload_word<K: Kernel>(options: &Modprobe, session: &Session, word: &str, kernel: &mut K, console: &mut Console) -> Outcome {
-    let mut found = lookup(&session.tree, &session.config, word).map_err(|e| fatal(console, e))?;
-    if found.is_empty() {
-        let loaded = kernel.modules().map_err(|e| fatal(console, e))?;
-        if !loaded.iter().any(|m| name::from_word(&m.name) == name::from_word(word)) {
-            console.fatal(format_args!("Module {word} not found."));
-            return Err(Failed);
-        }
-        // Loaded from a file that no index knows.
-        found.push(Match { module: name::from_word(word), alias: None, via: Via::Name });
-    }
+    let loaded = kernel.modules().map_err(|e| fatal(console, e))?;
     let mut outcome = Ok(());
-    for target in &found {
+    for target in &targets(session, word, &loaded, console)? {
         outcome = unload_module(options, session, target, kernel, console).and(outcome);
     }
     outcome
 }
 
+/// The modules that a word stands for, in the tree or else among those that are loaded.
+pub(super) fn targets(session: &Session, word: &str, loaded: &[Loaded], console: &mut Console) -> Result<Vec<Match>, Failed> {
+    let found = lookup(&session.tree, &session.config, word).map_err(|e| fatal(console, e))?;
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    if !loaded.iter().any(|m| name::from_word(&m.name) == name::from_word(word)) {
+        console.fatal(format_args!("Module {word} not found."));
+        return Err(Failed);
+    }
+    // Loaded from a file that no index knows.
+    Ok(vec![Match { module: name::from_word(word), alias: None, via: Via::Name }])
+}
+
 fn unload_module<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, kernel: &mut K, console: &mut Console) -> Outcome {
-    let request = RemoveRequest {
-        holders: options.remove_holders,
-        ignore_commands: options.ignore_install,
-        first_time: options.first_time,
-        in_use: options.force,
-    };
+    let request = options.remove_request();
     let deadline = Instant::now() + Duration::from_millis(options.wait.unwrap_or(0));
     let mut pause = FIRST_PAUSE;
     loop {
@@ -62,10 +62,7 @@ fn unload_module<K: Kernel>(options: &Modprobe, session: &Session, target: &Matc
                 std::thread::sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
                 pause = pause.saturating_mul(2);
             }
-            Err(Refusal::InUse) => {
-                console.fatal(format_args!("Module {} is in use{}.", target.module, users(&loaded, &target.module)));
-                return Err(Failed);
-            }
+            Err(Refusal::InUse) => return Err(in_use(&loaded, &target.module, console)),
             Err(Refusal::Told) => return Err(Failed),
             Ok(()) => return Ok(()),
         }
@@ -90,9 +87,10 @@ fn attempt<K: Kernel>(
 ) -> Result<(), Refusal> {
     let plan = plan::remove(&session.tree, &session.config, loaded, target, request).map_err(|error| match error {
         Error::InUse { .. } => Refusal::InUse,
-        Error::NotLoaded { module } => told(console, format_args!("Module {module} is not in kernel.")),
-        Error::Builtin { module } => told(console, format_args!("Module {module} is builtin.")),
-        other => told(console, other),
+        other => {
+            let Failed = unplanned(loaded, other, console);
+            Refusal::Told
+        }
     })?;
     if options.dry_run {
         return show(options, &plan, console).map_err(|Failed| Refusal::Told);
@@ -122,13 +120,32 @@ fn refused<K: Kernel>(options: &Modprobe, module: &str, loaded: &[Loaded], error
         return if in_use { Refusal::InUse } else { told(console, format_args!("could not remove '{module}': {error}")) };
     };
     let entry = loaded.iter().find(|entry| name::from_word(&entry.name) == module);
-    let reasons = explain_removal(errno, entry.map_or(Permanence::Removable, Permanence::from), &facts::of_kernel(None));
+    let reasons = explain_removal(errno, entry.map_or(Standing::Removable, Standing::from), &facts::of_kernel(None));
     if reasons.is_empty() && K::errno(error).is_some_and(busy) {
         return Refusal::InUse;
     }
     let refusal = told(console, format_args!("could not remove '{module}': {}", console::text_of(errno)));
     reasons.iter().for_each(|reason| console.error(format_args!("{module}: {reason}")));
     refusal
+}
+
+/// Why no plan for a removal could be made.
+pub(super) fn unplanned(loaded: &[Loaded], error: Error, console: &mut Console) -> Failed {
+    match error {
+        Error::InUse { module, .. } => in_use(loaded, &module, console),
+        Error::NotLoaded { module } => fatal(console, format_args!("Module {module} is not in kernel.")),
+        Error::Builtin { module } => fatal(console, format_args!("Module {module} is builtin.")),
+        other => fatal(console, other),
+    }
+}
+
+fn in_use(loaded: &[Loaded], module: &str, console: &mut Console) -> Failed {
+    let standing = loaded.iter().find(|m| name::from_word(&m.name) == module).map(Standing::from);
+    let reason = match standing {
+        Some(Standing::Starting) => format!(": {}", Reason::Starting),
+        _ => users(loaded, module),
+    };
+    fatal(console, format_args!("Module {module} is in use{reason}."))
 }
 
 fn busy(errno: uapi::Errno) -> bool {

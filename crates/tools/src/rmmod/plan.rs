@@ -27,9 +27,7 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotLoaded { name } => write!(f, "Module {name} is not currently loaded"),
-            Self::InUse { name, holders } => {
-                write!(f, "Module {name} is in use by: {} (Device or resource busy)", holders.join(" "))
-            }
+            Self::InUse { name, holders } => write!(f, "Module {name} is in use by: {}", holders.join(" ")),
             Self::StrangeReference { name, holder } => {
                 write!(f, "Strange reference in /proc/modules: '{name}' used by '{holder}'?")
             }

@@ -1,6 +1,7 @@
 //! What the tools tell of a tree: modinfo, lint, closures, graphs, device nodes.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -111,6 +112,55 @@ fn graphs_in_three_forms() {
     assert_eq!((svg.matches("<text").count(), svg.matches("<path").count()), (3, 2), "{svg}");
     world.run("modprobe upper").ok();
     assert_eq!(world.run("modprobe --graph=tree").ok(), "third\nupper\n└── lower\n");
+}
+
+#[test]
+fn a_plan_is_drawn_with_its_reasons() {
+    let world = stacked();
+    configure(
+        &world,
+        "softdep lower pre: ghost third\nalias ghost broken\ninstall third echo \"<third>\"\noptions upper level=4\nforbid brok*\n",
+    );
+    let conf = world.path("etc/modprobe.d/test.conf");
+    let place = |line: u32| format!("{}:{line}", conf.display());
+    let root = |path: &Path| fs::canonicalize(path).unwrap();
+    let own = root(&world.path(&format!("lib/modules/{RELEASE}"))).join("modules.softdep");
+    let wanted = format!(
+        "upper: step 3 with `level=4`, asked for as `fs_upper`\n\
+         └── lower: step 2, dependency\n    \
+         ├── broken: left out by forbid ({}), softdep pre ({})\n    \
+         └── third: step 1 runs `echo \"<third>\"` ({}), softdep pre ({})\n",
+        place(5),
+        place(1),
+        place(3),
+        place(1)
+    );
+    assert_eq!(world.run("modprobe -n --graph=tree fs-upper").ok(), wanted);
+    let dot = world.run("modprobe -n --graph=dot upper").ok();
+    assert!(dot.contains("\"upper\" -> \"lower\" [label=\"dependency\"];\n"), "{dot}");
+    assert!(dot.contains(&format!("\"lower\" -> \"broken\" [style=dashed, label=\"softdep pre ({})\"];\n", place(1))), "{dot}");
+    assert!(dot.contains(&format!("\"broken\" [style=dashed, label=\"broken\\nleft out by forbid ({})\"];\n", place(5))), "{dot}");
+    assert!(dot.contains("\"third\" [label=\"third\\nstep 1 runs `echo \\\"<third>\\\"`"), "{dot}");
+    let svg = world.run("modprobe -n --graph=svg upper").ok();
+    assert!(svg.contains(">softdep pre<title>softdep pre (") && svg.contains("`echo \"&lt;third>\"`"), "{svg}");
+    assert_eq!((svg.matches("<rect").count(), svg.matches("<path").count()), (5, 3), "{svg}");
+    assert_eq!(world.loaded(), Vec::<String>::new());
+
+    configure(&world, "");
+    world.run("modprobe upper").ok();
+    assert_eq!(
+        world.run("modprobe -n --graph=tree broken upper").ok(),
+        "broken: step 1 with `upper`\n└── lower: already loaded, dependency\n"
+    );
+    let both = world.run("modprobe -a -D --graph=tree broken lower").ok();
+    assert_eq!(both, "broken: step 2\n└── lower: step 1, dependency\nlower: step 1\n");
+    let gone = world.run("modprobe -r -n --graph=tree upper").ok();
+    let wanted = format!("upper: step 2\n├── lower: step 3, unused then\n└── third: step 1, softdep post ({}:2)\n", own.display());
+    assert_eq!(gone, wanted);
+    assert!(world.run("modprobe -r --graph=tree lower").fails().contains("Module lower is in use by: upper."));
+    let holders = world.run("modprobe -r --remove-holders --graph=tree lower").ok();
+    assert!(holders.starts_with("lower: step 3\n└── upper: step 2, holder\n    └── third: step 1, softdep post ("), "{holders}");
+    assert_eq!(world.loaded().len(), 3, "a drawing removes nothing");
 }
 
 #[test]

@@ -26,15 +26,19 @@ pub(super) struct Builder {
 }
 
 /// The file that is being read.
-#[derive(Clone, Copy)]
 struct Source<'t> {
     file: &'t Path,
-    text: &'t str,
+    /// Where lines end, in bytes.
+    ends: Vec<usize>,
 }
 
-impl Source<'_> {
+impl<'t> Source<'t> {
+    fn new(file: &'t Path, text: &str) -> Self {
+        Self { file, ends: text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect() }
+    }
+
     fn place(&self, offset: usize) -> Place {
-        Place::of(self.file, self.text, offset)
+        Place { file: self.file.to_owned(), line: self.ends.partition_point(|end| *end < offset) + 1 }
     }
 }
 
@@ -60,7 +64,7 @@ impl Entry<'_> {
 impl Builder {
     /// Adds the contents of a file.
     pub(super) fn file(&mut self, file: &Path, text: &str) {
-        let source = Source { file, text };
+        let source = &Source::new(file, text);
         self.policy.files.push(file.to_owned());
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
@@ -89,7 +93,7 @@ impl Builder {
         if self.faults.is_empty() { Ok(self.policy) } else { Err(PolicyError::Faults(in_order(self.faults, &self.policy.files))) }
     }
 
-    fn table(&mut self, source: Source<'_>, prefix: &str, table: &DeTable<'_>) {
+    fn table(&mut self, source: &Source<'_>, prefix: &str, table: &DeTable<'_>) {
         for entry in entries(source, prefix, table) {
             match entry.value {
                 DeValue::Array(array) if entry.key == "rule" => {
@@ -113,7 +117,7 @@ impl Builder {
         }
     }
 
-    fn rule(&mut self, source: Source<'_>, number: usize, rule: &Spanned<DeValue<'_>>) {
+    fn rule(&mut self, source: &Source<'_>, number: usize, rule: &Spanned<DeValue<'_>>) {
         match rules::rule(source, number, rule) {
             Ok(rule) => self.policy.rules.push(rule),
             Err(faults) => self.faults.extend(faults),
@@ -122,7 +126,7 @@ impl Builder {
 }
 
 /// The entries of a table, in the order in which they stand in the file.
-fn entries<'t>(source: Source<'_>, prefix: &str, table: &'t DeTable<'t>) -> Vec<Entry<'t>> {
+fn entries<'t>(source: &Source<'_>, prefix: &str, table: &'t DeTable<'t>) -> Vec<Entry<'t>> {
     let mut sorted: Vec<_> = table.iter().collect();
     sorted.sort_by_key(|(key, _)| key.span().start);
     let entry = |(key, value): (&'t Spanned<_>, &'t Spanned<DeValue<'t>>)| Entry {

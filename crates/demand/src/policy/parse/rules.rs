@@ -3,10 +3,10 @@
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::words::{class, glob, moment, several, verdict, who};
+use super::words::{class, glob, moment, several, verdict};
 use super::{Entry, Source, entries};
 use crate::Verdict;
-use crate::policy::{Fault, FaultKind, Rule};
+use crate::policy::{Fault, FaultKind, Rule, Who};
 
 /// A key of a rule: what it takes, and how it is set.
 struct Key {
@@ -37,7 +37,7 @@ const KEYS: &[Key] = &[
         name: "requester",
         wanted: "`root`, `service`, `user`, `container`, `kernel`, `device`, `unknown`, `uid:N`, `uid:N-M`, `unit:PATTERN`, `exe:PATTERN`, \
                  `removable`, `bus:NAME`, or some of them joined by `+`",
-        set: |rule, value| Some(rule.requesters = several(value, who)?),
+        set: |rule, value| Some(rule.requesters = several(value, Who::parse)?),
     },
     Key { name: "verdict", wanted: "`allow`, `audit` or `deny`", set: |rule, value| Some(rule.verdict = verdict(value)?) },
     Key { name: "reason", wanted: "a text that is not empty", set: |rule, value| Some(rule.reason = Some(line(value)?)) },
@@ -51,7 +51,7 @@ fn line(value: &DeValue<'_>) -> Option<String> {
 }
 
 /// Reads one rule, with all its faults.
-pub(super) fn rule(source: Source<'_>, number: usize, value: &Spanned<DeValue<'_>>) -> Result<Rule, Vec<Fault>> {
+pub(super) fn rule(source: &Source<'_>, number: usize, value: &Spanned<DeValue<'_>>) -> Result<Rule, Vec<Fault>> {
     let place = source.place(value.span().start);
     let whole = Entry { key: "rule".to_owned(), place: place.clone(), value: value.get_ref() };
     let table = value.get_ref().as_table().ok_or_else(|| vec![whole.bad("tables: `[[rule]]`")])?;

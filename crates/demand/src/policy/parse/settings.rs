@@ -6,8 +6,8 @@ use toml::de::DeValue;
 
 use super::Entry;
 use super::words::{class, glob, kind, number, several, size, time, verdict, word};
-use crate::Mode;
 use crate::policy::{Fault, LeaseMode, Policy};
+use crate::{Kind, Mode};
 
 /// A setting: what it takes, and how it is set.
 struct Setting {
@@ -166,13 +166,21 @@ fn beside(table: &str) -> Vec<&'static str> {
     let mut keys: Vec<_> = settings.chain(TABLES.iter().copied()).chain(["rule"]).filter(of_table).map(last).collect();
     if table == "default" {
         keys.retain(|key| *key != "KIND");
-        keys.extend(["root", "service", "user", "container", "kernel", "device", "unknown"]);
+        keys.extend(Kind::all().map(Kind::word));
     }
     keys
 }
 
-/// All settings, for the documentation's test.
 #[cfg(test)]
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    SETTINGS.iter().map(|setting| setting.key)
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_names_every_key() {
+        let reference = include_str!("../../../../../docs/policy.md");
+        let rules = super::super::rules::names().into_iter().map(|name| format!("rule.{name}"));
+        for key in SETTINGS.iter().map(|setting| setting.key.to_owned()).chain(rules) {
+            assert!(reference.contains(&format!("`{key}`")), "docs/policy.md does not name `{key}`");
+        }
+    }
 }

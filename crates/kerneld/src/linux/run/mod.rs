@@ -2,6 +2,7 @@
 
 mod chronicle;
 mod confine;
+mod devices;
 mod engine;
 mod flights;
 mod kernels;
@@ -25,23 +26,26 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use demand::Paths;
+use demand::rehearse::Rehearsal;
 
 use super::cli::Failure;
 use super::control::Control;
 use crate::signals::{Event, Signals};
 use crate::{Level, Log};
 
+pub use chronicle::JournalState;
 pub use engine::Engine;
-pub use kernels::{Kernels, Rehearsal, Running};
+pub use kernels::{Kernels, Running};
 pub use locks::{ModuleLock, ModuleLocks};
 pub use rules::{PolicyState, Source};
 pub use status::{Status, Summary};
-pub use tally::{Busy, Ending, verdict, who};
+pub use tally::{Busy, Count, Ending};
 pub use teller::Teller;
 
 pub(super) use engine::Shared;
 pub(super) use requests::{Requests, listen, readable};
 pub(super) use status::Birth;
+pub(super) use tally::{verdict, who};
 
 /// How often the file with the numbers is written.
 const METRICS_EVERY: Duration = Duration::from_secs(15);
@@ -139,6 +143,9 @@ impl Run {
         control.start(&paths.control_socket()).map_err(socket(paths.control_socket()))?;
         control.start_metrics(&paths.metrics_socket()).map_err(socket(paths.metrics_socket()))?;
         reaper::start(engine.clone())?;
+        if let Err(error) = devices::start(paths, engine.clone()) {
+            engine.teller().say(Level::Error, &format!("devices are not heard of: {error}"));
+        }
         self.greet(&engine);
         let manager = notify::Manager::from_environment();
         manager.tell("READY=1");

@@ -1,0 +1,2 @@
+/* One more than the level. */
+int fatlike_level(int level);

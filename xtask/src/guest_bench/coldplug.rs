@@ -1,0 +1,107 @@
+//! `cargo xtask bench coldplug`: a machine full of devices gets its drivers, by one process for each event and by one for all.
+//!
+//! Each rival has a boot of its own, of one machine with one tree. The time runs from the start of the rival (which has the devices
+//! announced, or walks) to the last change of the set of loaded modules, and a watcher that is the same for all measures it. The
+//! guest's clock counts instructions, so that the figures do not depend on what else this machine does.
+
+use serde::Serialize;
+use testkit::Programs;
+use testkit::guest::{Flavour, Guest, WHOLE_TREE, WholeTree, many_devices, program};
+
+use super::surprise;
+use crate::step::Error;
+
+/// Whose `modprobe` is in the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tools {
+    Kmod,
+    Ours,
+}
+
+/// A rival: its name, whose tools it needs, and the command.
+type Rival = (&'static str, Tools, &'static str);
+
+/// One round of what small systems do at boot: one process, all names that there are now.
+const ONE_PROCESS: &str = "find /sys/devices -name modalias | xargs sort -u | xargs /sbin/modprobe -a -b -q";
+
+const RIVALS: &[Rival] = &[
+    ("modprobe -b per event, kmod", Tools::Kmod, "/perevent 3 8 /sbin/modprobe -q -b"),
+    ("modprobe -b per event, ours", Tools::Ours, "/perevent 3 8 /sbin/modprobe -q -b"),
+    ("modprobe -a until nothing new, kmod", Tools::Kmod, "sh /rounds.sh"),
+    ("modprobe -a until nothing new, ours", Tools::Ours, "sh /rounds.sh"),
+    ("kerneld coldplug", Tools::Ours, "/usr/sbin/kerneld coldplug --calm 3s --json"),
+];
+
+/// Rounds of one process for all, until three seconds bring nothing new.
+fn rounds() -> String {
+    format!(
+        "before=x; calm=0
+        while [ $calm -lt 3 ]; do
+          {ONE_PROCESS}
+          now=$(wc -l </proc/modules)
+          if [ \"$now\" = \"$before\" ]; then calm=$((calm + 1)); sleep 1; else calm=0; fi
+          before=$now
+        done"
+    )
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+struct Row {
+    rival: &'static str,
+    /// Milliseconds from the start to the last module.
+    last_module: u64,
+    /// Modules that were loaded.
+    modules: u64,
+    /// Of the last module, processor time aside: what the rival says of itself.
+    remark: String,
+}
+
+/// Runs all rivals, one after the other.
+pub(super) fn run(json: bool) -> Result<(), Error> {
+    let mut rows = Vec::new();
+    for rival in RIVALS {
+        let row = measure(rival)?;
+        if !json {
+            println!("{:<38} {:>7.2} s  {:>3} modules  {}", row.rival, row.last_module as f64 / 1e3, row.modules, row.remark);
+        }
+        rows.push(row);
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&rows).map_err(surprise)?);
+    } else if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+        println!("one process per event takes {:.1} times as long as kerneld", first.last_module as f64 / last.last_module.max(1) as f64);
+    }
+    Ok(())
+}
+
+fn measure(&(rival, tools, command): &Rival) -> Result<Row, Error> {
+    let mut guest = Guest::new(Flavour::Debian61).map_err(surprise)?;
+    let modutils = Programs::static_modutils();
+    let tree = match tools {
+        Tools::Ours => {
+            guest.tools(&modutils).and_then(|guest| guest.daemon(&Programs::static_kerneld())).map_err(surprise)?;
+            WholeTree::new(guest.machine(), Some(&modutils))
+        }
+        Tools::Kmod => {
+            guest.oracle().map_err(surprise)?;
+            WholeTree::new(guest.machine(), None)
+        }
+    };
+    guest.tree(tree.map_err(surprise)?.path()).map_err(surprise)?;
+    for name in ["watch", "perevent"] {
+        guest.archive().copy(&program(name), name).map_err(surprise)?;
+    }
+    guest.archive().file("rounds.sh", 0o644, rounds().as_bytes());
+    guest.memory(WHOLE_TREE).devices(&many_devices()).counting();
+    let script = format!(
+        "sleep 3\n/watch 4 {command} >/tmp/out\ncat /tmp/out\nwhile read name rest; do echo \"MODULE $name\"; done </proc/modules\n"
+    );
+    let console = guest.boot(&script).map_err(surprise)?.ok();
+    let number = |words: &[&str], name: &str| words.windows(2).find(|pair| pair[0] == name).and_then(|pair| pair[1].parse().ok());
+    let line = console.lines().find(|line| line.starts_with("WATCH ")).ok_or_else(|| surprise(&console))?;
+    let words: Vec<&str> = line.split(' ').collect();
+    let (Some(last_module), Some(modules)) = (number(&words, "last"), number(&words, "modules")) else { return Err(surprise(console)) };
+    let remark = console.lines().find(|line| line.starts_with("PROCESSES ")).unwrap_or_default().to_lowercase();
+    Ok(Row { rival, last_module, modules, remark })
+}
