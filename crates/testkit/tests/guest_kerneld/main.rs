@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use testkit::guest::{Flavour, Guest, Session, fat_disk, subset};
 use testkit::Programs;
+use testkit::guest::{Flavour, Guest, Session, fat_disk, subset};
 
 /// Modules that the sessions ask for.
 const MODULES: &[&str] = &["vfat", "loop", "nls_ascii", "nls_cp437", "nls_iso8859-1", "dummy", "af_key", "vsock", "can", "xfs"];
