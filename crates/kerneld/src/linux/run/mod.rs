@@ -2,6 +2,7 @@
 
 mod chronicle;
 mod confine;
+mod devices;
 mod engine;
 mod flights;
 mod kernels;
@@ -142,6 +143,9 @@ impl Run {
         control.start(&paths.control_socket()).map_err(socket(paths.control_socket()))?;
         control.start_metrics(&paths.metrics_socket()).map_err(socket(paths.metrics_socket()))?;
         reaper::start(engine.clone())?;
+        if !self.rehearse {
+            devices::start(paths, engine.clone())?;
+        }
         self.greet(&engine);
         let manager = notify::Manager::from_environment();
         manager.tell("READY=1");
