@@ -1,7 +1,7 @@
 //! A sample of the comparison with Debian's kmod; `cargo xtask compare` makes all of it.
 
 use testkit::Programs;
-use testkit::compare::{Extent, Listed, Packing, Tree, compare};
+use testkit::compare::{Extent, Listed, Packing, Tree, compare, compare_gz};
 use testkit::debian;
 
 #[test]
@@ -19,4 +19,8 @@ fn the_cloud_kernels_tree_is_the_same_to_both() {
     let packed = tree.packed(Packing::Zst).expect("a packed tree");
     let report = compare(&packed, &modutils, Extent::Every(101));
     assert!(report.different.is_empty(), "{report}");
+    let gz = tree.packed(Packing::Gz).expect("a packed tree");
+    let report = compare_gz(&gz, &tree.plain().expect("the tree"), &modutils, Extent::Every(101));
+    assert!(report.different.is_empty(), "{report}");
+    assert!(report.made["plans"] > 5 && report.made["aliases"] > 5 && report.made["infos"] > 5, "{report}");
 }

@@ -58,14 +58,17 @@ impl Run for Request {
     }
 }
 
-/// The kernel's own call, and that of iptables: no more than the name and `-q`. The definition above is not even built for it: this is
-/// run hundreds of times in a boot.
+/// The kernel's own call, and that of iptables: no more than the name, `-q`, and a root. The definition above is not even built for it:
+/// this is run hundreds of times in a boot.
 pub(crate) fn plain_call(arguments: &[OsString]) -> Option<u8> {
-    let words = arguments.get(1..)?;
+    let (paths, words) = match arguments.get(1..)? {
+        [option, root, words @ ..] if option == "--root" => (Paths::under(root.as_ref()), words),
+        words => (Paths::default(), words),
+    };
     let mut names = words.iter().filter(|word| *word != "-q" && *word != "--");
     let name = names.next().filter(|name| !name.as_bytes().starts_with(b"-"))?;
     let only = names.next().is_none();
-    only.then(|| serve_request(&Paths::default(), name.as_bytes()))
+    only.then(|| serve_request(&paths, name.as_bytes()))
 }
 
 fn serve_request(paths: &Paths, name: &[u8]) -> u8 {
@@ -149,7 +152,8 @@ mod tests {
             &["kerneld-request", "--help"][..],
             &["kerneld-request"],
             &["kerneld-request", "-q", "--", "a", "b"],
-            &["kerneld-request", "--root", "/x", "a"],
+            &["kerneld-request", "--alone", "a"],
+            &["kerneld-request", "--root", "/x"],
         ] {
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
             assert_eq!(plain_call(&words), None, "{words:?}");

@@ -242,8 +242,8 @@ impl Config {
 }
 
 fn by_origin<'a, T>(rules: &'a [Rule<T>], module: &str) -> impl Iterator<Item = &'a Rule<T>> {
-    let of = |origin| rules.iter().filter(move |r| r.origin == origin);
-    of(Origin::Administrator).chain(of(Origin::Module)).filter(move |r| r.covers(module)).collect::<Vec<_>>().into_iter()
+    let of = |origin| rules.iter().filter(move |r| r.origin == origin && r.covers(module));
+    of(Origin::Administrator).chain(of(Origin::Module))
 }
 
 fn rule<T>(pattern: &str, what: T, place: &Place, origin: Origin) -> std::result::Result<Rule<T>, LineFault> {

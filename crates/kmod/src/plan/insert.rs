@@ -39,14 +39,14 @@ pub struct InsertRequest {
 /// # Errors
 /// [`Error::Forbidden`] if a rule forbids the module or one that it needs; those of damaged indexes.
 pub fn insert(tree: &Tree, config: &Config, target: &Match, request: &InsertRequest) -> Result<Plan> {
-    let mut planner = Planner { tree, config, request, plan: Plan::default(), visited: HashSet::new() };
+    let mut planner = Planner { tree, config, request, plan: Plan::default(), visited: Visited::default() };
     let asked = Why::Asked { alias: target.alias.clone().filter(|_| target.via != Via::Path), via: target.via.clone() };
     let stopped = (target.alias.is_some() || request.blacklist_names).then(|| config.blacklisted(&target.module)).flatten();
     if let Some(rule) = stopped {
         planner.leave_out(&target.module, asked, "blacklist", rule);
         return Ok(planner.plan);
     }
-    planner.with_dependencies(target, asked, Need::Required)?;
+    planner.run(Task::Module { module: target.clone(), why: asked, need: Need::Required })?;
     Ok(planner.plan)
 }
 
@@ -56,72 +56,154 @@ enum Need {
     Optional,
 }
 
+/// What is still to be planned. Softdeps may lead from one to the next as far as the configuration has lines, so that this is a list of
+/// tasks and no recursion.
+enum Task {
+    /// A module with its dependencies and softdeps.
+    Module { module: Match, why: Why, need: Need },
+    /// A module whose dependencies are seen to, with its softdeps.
+    WithSoftdeps { module: Match, path: Option<PathBuf>, why: Why, need: Need },
+    /// The module alone.
+    Step { module: Match, path: Option<PathBuf>, why: Why, need: Need },
+    /// What a word of a softdep stands for.
+    Word { word: String, why: Why },
+    /// One of the modules that it stands for.
+    Wish { module: Match, why: Why },
+    /// The end of such a wish, which began here.
+    WishEnd { module: String, why: Why, begin: Mark },
+}
+
+/// How far the plan was.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    steps: usize,
+    left_out: usize,
+    visited: usize,
+}
+
+/// Modules whose dependencies and softdeps are in the plan, by name and the alias that led to them.
+#[derive(Default)]
+struct Visited {
+    known: HashSet<(String, Option<String>)>,
+    order: Vec<(String, Option<String>)>,
+}
+
+impl Visited {
+    /// Whether it is new.
+    fn insert(&mut self, module: &Match) -> bool {
+        let key = (module.module.clone(), module.alias.clone());
+        let new = self.known.insert(key.clone());
+        self.order.extend(new.then_some(key));
+        new
+    }
+
+    /// Forgets all but the first ones.
+    fn truncate(&mut self, length: usize) {
+        for key in self.order.drain(length.min(self.order.len())..) {
+            self.known.remove(&key);
+        }
+    }
+}
+
 struct Planner<'a> {
     tree: &'a Tree,
     config: &'a Config,
     request: &'a InsertRequest,
     plan: Plan,
-    /// Modules whose dependencies and softdeps are in the plan, by name and the alias that led to them.
-    visited: HashSet<(String, Option<String>)>,
+    visited: Visited,
 }
 
 impl Planner<'_> {
+    fn run(&mut self, first: Task) -> Result<()> {
+        let mut waiting = vec![first];
+        while let Some(task) = waiting.pop() {
+            // What comes of a task is done in its order, and before what waits already.
+            let from = waiting.len();
+            match self.task(task, &mut waiting) {
+                Err(Error::Forbidden { module, pattern, place }) => {
+                    // A softdep is a wish: if a rule forbids part of it, nothing of it is done, and what it shares with others is still
+                    // to be done for them.
+                    let end = waiting.iter().rposition(|task| matches!(task, Task::WishEnd { .. }));
+                    let Some(Task::WishEnd { module, why, begin }) = end.and_then(|end| waiting.drain(end..).next()) else {
+                        return Err(Error::Forbidden { module, pattern, place });
+                    };
+                    self.back_to(begin);
+                    self.forbidden_softdep(&module, &why);
+                }
+                other => other?,
+            }
+            if let Some(new) = waiting.get_mut(from..) {
+                new.reverse();
+            }
+        }
+        Ok(())
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { steps: self.plan.steps.len(), left_out: self.plan.left_out.len(), visited: self.visited.order.len() }
+    }
+
+    fn back_to(&mut self, mark: Mark) {
+        self.plan.steps.truncate(mark.steps);
+        self.plan.left_out.truncate(mark.left_out);
+        self.visited.truncate(mark.visited);
+    }
+
+    fn task(&mut self, task: Task, next: &mut Vec<Task>) -> Result<()> {
+        match task {
+            Task::Module { module, why, need } => self.module(module, why, need, next)?,
+            Task::WithSoftdeps { module, path, why, need } => self.with_softdeps(module, path, why, need, next),
+            Task::Step { module, path, why, need } => self.step(&module, path, why, need)?,
+            Task::Word { word, why } => {
+                let found = lookup(self.tree, self.config, &word)?;
+                next.extend(found.into_iter().map(|module| Task::Wish { module, why: why.clone() }));
+            }
+            Task::Wish { module, why } => {
+                let end = Task::WishEnd { module: module.module.clone(), why: why.clone(), begin: self.mark() };
+                next.extend([Task::Module { module, why, need: Need::Optional }, end]);
+            }
+            Task::WishEnd { .. } => {}
+        }
+        Ok(())
+    }
+
     /// The dependencies of a module, each with its softdeps, and then the module with its own.
-    fn with_dependencies(&mut self, module: &Match, why: Why, need: Need) -> Result<()> {
-        if !self.visited.insert((module.module.clone(), module.alias.clone())) {
+    fn module(&mut self, module: Match, why: Why, need: Need, next: &mut Vec<Task>) -> Result<()> {
+        if !self.visited.insert(&module) {
             return Ok(());
         }
         let line = self.tree.dependencies(&module.module)?;
         // The line names users first, so that loading goes from its end.
         for listed in line.iter().flat_map(|l| l.dependencies.iter().rev()) {
             let dependency = Match { module: name::from_path(listed), alias: None, via: Via::Name };
-            let path = self.tree.file(listed);
-            self.with_softdeps(&dependency, Some(path), Why::Dependency { of: module.module.clone() }, need)?;
+            let path = Some(self.tree.file(listed));
+            next.push(Task::WithSoftdeps { module: dependency, path, why: Why::Dependency { of: module.module.clone() }, need });
         }
         let path = match (&module.via, &module.alias) {
             (Via::Path, Some(path)) => Some(PathBuf::from(path)),
             _ => line.map(|l| self.tree.file(&l.path)),
         };
-        if need == Need::Required && self.request.commands == Commands::Ignore {
-            return self.step(module, path, why, need);
-        }
-        self.with_softdeps(module, path, why, need)
+        next.push(if need == Need::Required && self.request.commands == Commands::Ignore {
+            Task::Step { module, path, why, need }
+        } else {
+            Task::WithSoftdeps { module, path, why, need }
+        });
+        Ok(())
     }
 
     /// A module between the modules that its softdeps want before and after it.
-    fn with_softdeps(&mut self, module: &Match, path: Option<PathBuf>, why: Why, need: Need) -> Result<()> {
+    fn with_softdeps(&self, module: Match, path: Option<PathBuf>, why: Why, need: Need, next: &mut Vec<Task>) {
         let rules: Vec<&Rule<Softdep>> = self.config.softdeps_of(&module.module).collect();
+        let of = module.module.clone();
         for rule in &rules {
-            let why = Why::SoftdepPre { of: module.module.clone(), place: rule.place.clone() };
-            self.softdeps(&rule.what.pre, &why)?;
+            let why = Why::SoftdepPre { of: of.clone(), place: rule.place.clone() };
+            next.extend(rule.what.pre.iter().map(|word| Task::Word { word: word.clone(), why: why.clone() }));
         }
-        self.step(module, path, why, need)?;
+        next.push(Task::Step { module, path, why, need });
         for rule in &rules {
-            let why = Why::SoftdepPost { of: module.module.clone(), place: rule.place.clone() };
-            self.softdeps(&rule.what.post, &why)?;
+            let why = Why::SoftdepPost { of: of.clone(), place: rule.place.clone() };
+            next.extend(rule.what.post.iter().map(|word| Task::Word { word: word.clone(), why: why.clone() }));
         }
-        Ok(())
-    }
-
-    fn softdeps(&mut self, words: &[String], why: &Why) -> Result<()> {
-        for word in words {
-            for found in lookup(self.tree, self.config, word)? {
-                let (steps, left_out) = (self.plan.steps.len(), self.plan.left_out.len());
-                let visited = self.visited.clone();
-                match self.with_dependencies(&found, why.clone(), Need::Optional) {
-                    // A softdep is a wish: if a rule forbids part of it, nothing of it is done, and what it shares with others is
-                    // still to be done for them.
-                    Err(Error::Forbidden { .. }) => {
-                        self.plan.steps.truncate(steps);
-                        self.plan.left_out.truncate(left_out);
-                        self.visited = visited;
-                        self.forbidden_softdep(&found.module, why);
-                    }
-                    other => other?,
-                }
-            }
-        }
-        Ok(())
     }
 
     fn step(&mut self, module: &Match, path: Option<PathBuf>, why: Why, need: Need) -> Result<()> {

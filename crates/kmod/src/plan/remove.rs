@@ -1,6 +1,6 @@
 //! Plans for unloading.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Action, Plan, Step, Why};
 use crate::config::{Config, Rule};
@@ -31,10 +31,25 @@ pub struct RemoveRequest {
 /// [`Error::InUse`], [`Error::Builtin`]; with `first_time` [`Error::NotLoaded`]; those of damaged indexes.
 pub fn remove(tree: &Tree, config: &Config, loaded: &[Loaded], target: &Match, request: &RemoveRequest) -> Result<Plan> {
     let users = loaded.iter().map(|m| (name::from_word(&m.name), m.refcnt.unwrap_or_default())).collect();
-    let mut planner = Planner { tree, config, loaded, request, plan: Plan::default(), users };
+    let mut planner = Planner { tree, config, loaded, request, plan: Plan::default(), users, begun: HashSet::new() };
     let why = Why::Asked { alias: target.alias.clone(), via: target.via.clone() };
-    planner.module(&target.module, why, true)?;
+    planner.run(Task::Module { module: target.module.clone(), why, required: true })?;
     Ok(planner.plan)
+}
+
+/// What is still to be planned. Softdeps may lead in circles, and as far as the configuration has lines, so that this is a list of tasks
+/// and no recursion.
+enum Task {
+    /// A module, with what has to go before it and what goes with it.
+    Module { module: String, why: Why, required: bool },
+    /// The modules that use it.
+    Holders { of: String, required: bool },
+    /// The module alone, now that those are gone.
+    Step { module: String, why: Why, required: bool },
+    /// What a word of a softdep stands for.
+    Word { word: String, why: Why },
+    /// The end of the plan for one of those: if it is in use, it stays, and the plan goes on from here.
+    WishEnd,
 }
 
 struct Planner<'a> {
@@ -45,31 +60,86 @@ struct Planner<'a> {
     plan: Plan,
     /// The reference counts of modules that are still there at this point of the plan.
     users: HashMap<String, u64>,
+    /// Modules that are in the plan, or will be when what goes before them is.
+    begun: HashSet<String>,
 }
 
 impl Planner<'_> {
-    fn module(&mut self, module: &str, why: Why, required: bool) -> Result<()> {
-        let command = self.config.remove_command(module).filter(|_| !self.request.ignore_commands);
-        if command.is_none() && !self.users.contains_key(module) {
-            return self.absent(module, required);
-        }
-        let softdeps = if self.request.ignore_commands { Vec::new() } else { self.config.softdeps_of(module).collect::<Vec<_>>() };
-        self.softdeps(module, &softdeps, Side::Post)?;
-        if self.request.holders {
-            for holder in self.holders(module) {
-                self.module(&holder, Why::Holder { of: module.to_owned() }, required)?;
+    fn run(&mut self, first: Task) -> Result<()> {
+        let mut waiting = vec![first];
+        while let Some(task) = waiting.pop() {
+            // What comes of a task is done in its order, and before what waits already.
+            let from = waiting.len();
+            match self.task(task, &mut waiting) {
+                Err(Error::InUse { module, holders }) => {
+                    let Some(end) = waiting.iter().rposition(|task| matches!(task, Task::WishEnd)) else {
+                        return Err(Error::InUse { module, holders });
+                    };
+                    waiting.truncate(end);
+                    self.begun.remove(&module);
+                }
+                other => other?,
+            }
+            if let Some(new) = waiting.get_mut(from..) {
+                new.reverse();
             }
         }
+        Ok(())
+    }
+
+    fn task(&mut self, task: Task, next: &mut Vec<Task>) -> Result<()> {
+        match task {
+            Task::Module { module, why, required } => self.module(module, why, required, next),
+            Task::Holders { of, required } => {
+                let why = Why::Holder { of: of.clone() };
+                next.extend(self.holders(&of).into_iter().map(|module| Task::Module { module, why: why.clone(), required }));
+                Ok(())
+            }
+            Task::Step { module, why, required } => self.step(module, why, required),
+            Task::Word { word, why } => {
+                for found in lookup(self.tree, self.config, &word)?.into_iter().rev() {
+                    next.extend([Task::Module { module: found.module, why: why.clone(), required: false }, Task::WishEnd]);
+                }
+                Ok(())
+            }
+            Task::WishEnd => Ok(()),
+        }
+    }
+
+    fn command(&self, module: &str) -> Option<&Rule<String>> {
+        self.config.remove_command(module).filter(|_| !self.request.ignore_commands)
+    }
+
+    fn module(&mut self, module: String, why: Why, required: bool, next: &mut Vec<Task>) -> Result<()> {
+        if self.begun.contains(&module) {
+            return Ok(());
+        }
+        if self.command(&module).is_none() && !self.users.contains_key(&module) {
+            return self.absent(&module, required);
+        }
+        self.begun.insert(module.clone());
+        let rules = if self.request.ignore_commands { Vec::new() } else { self.config.softdeps_of(&module).collect::<Vec<_>>() };
+        next.extend(softdeps(&module, &rules, Side::Post));
+        if self.request.holders {
+            next.push(Task::Holders { of: module.clone(), required });
+        }
+        next.push(Task::Step { module: module.clone(), why, required });
+        next.extend(softdeps(&module, &rules, Side::Pre));
+        Ok(())
+    }
+
+    fn step(&mut self, module: String, why: Why, required: bool) -> Result<()> {
         if let Some(step) = self.plan.steps.iter_mut().find(|s| s.module == module) {
             // Its last holder would have taken it along.
             (step.why, step.required) = (why, required);
-            return self.softdeps(module, &softdeps, Side::Pre);
+            return Ok(());
         }
-        if command.is_none() && !self.request.in_use && self.users.get(module).is_some_and(|&n| n > 0) {
-            return Err(Error::InUse { module: module.to_owned(), holders: self.holders(module) });
+        let command = self.command(&module).cloned();
+        if command.is_none() && !self.request.in_use && self.users.get(&module).is_some_and(|&n| n > 0) {
+            let holders = self.holders(&module);
+            return Err(Error::InUse { module, holders });
         }
-        self.gone(module, command, why, required)?;
-        self.softdeps(module, &softdeps, Side::Pre)
+        self.gone(&module, command.as_ref(), why, required)
     }
 
     /// A module that is not there need not be removed, unless the caller insists; one that is built in cannot be.
@@ -117,25 +187,19 @@ impl Planner<'_> {
         let names = entry.into_iter().flat_map(|m| &m.holders).map(|h| name::from_word(h));
         names.filter(|h| self.users.contains_key(h)).collect()
     }
+}
 
-    /// Softdeps are undone in the reverse of the order in which they were loaded; what is still used stays.
-    fn softdeps(&mut self, module: &str, rules: &[&Rule<Softdep>], side: Side) -> Result<()> {
-        for rule in rules.iter().rev() {
-            let (words, why) = match side {
-                Side::Pre => (&rule.what.pre, Why::SoftdepPre { of: module.to_owned(), place: rule.place.clone() }),
-                Side::Post => (&rule.what.post, Why::SoftdepPost { of: module.to_owned(), place: rule.place.clone() }),
-            };
-            for word in words.iter().rev() {
-                for found in lookup(self.tree, self.config, word)?.into_iter().rev() {
-                    match self.module(&found.module, why.clone(), false) {
-                        Err(Error::InUse { .. }) => {}
-                        other => other?,
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
+/// Softdeps are undone in the reverse of the order in which they were loaded; what is still used stays.
+fn softdeps(module: &str, rules: &[&Rule<Softdep>], side: Side) -> Vec<Task> {
+    let words = |rule: &&Rule<Softdep>| {
+        let (of, place) = (module.to_owned(), rule.place.clone());
+        let (words, why) = match side {
+            Side::Pre => (&rule.what.pre, Why::SoftdepPre { of, place }),
+            Side::Post => (&rule.what.post, Why::SoftdepPost { of, place }),
+        };
+        words.iter().rev().map(|word| Task::Word { word: word.clone(), why: why.clone() }).collect::<Vec<_>>()
+    };
+    rules.iter().rev().flat_map(words).collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

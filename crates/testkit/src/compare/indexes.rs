@@ -16,7 +16,7 @@ const SAME_CONTENT: [&str; 5] =
     ["modules.dep.bin", "modules.alias.bin", "modules.symbols.bin", "modules.builtin.bin", "modules.builtin.alias.bin"];
 
 pub(super) fn compare(pair: &Pair, report: &mut Report) {
-    let read = |whose, name: &str| fs::read_to_string(pair.index(whose, name)).unwrap_or_default();
+    let read = |whose, name: &str| pair.renamed(whose, fs::read_to_string(pair.index(whose, name)).unwrap_or_default());
     for name in SAME {
         report.texts("index files", name, &read(Whose::Theirs, name), &read(Whose::Ours, name));
     }
@@ -29,7 +29,7 @@ pub(super) fn compare(pair: &Pair, report: &mut Report) {
         report.listed(Listed::Weakdep);
     }
     for name in SAME_CONTENT {
-        let [theirs, ours] = [Whose::Theirs, Whose::Ours].map(|w| dump(&pair.index(w, name)));
+        let [theirs, ours] = [Whose::Theirs, Whose::Ours].map(|w| pair.renamed(w, dump(&pair.index(w, name))));
         report.texts("index files", name, &theirs, &ours);
     }
 }

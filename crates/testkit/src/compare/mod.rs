@@ -16,7 +16,7 @@ pub use listed::Listed;
 pub use report::Report;
 pub use tree::{Packing, Tree};
 
-use programs::Pair;
+use programs::{Oracle, Pair};
 
 /// How much of a tree is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,27 +44,38 @@ impl Extent {
 /// Where a program cannot be started at all.
 #[must_use]
 pub fn compare(tree: &Tree, modutils: &Path, extent: Extent) -> Report {
-    let mut report = Report::new(tree.name());
-    let pair = Pair::new(tree, modutils);
-    indexes::compare(&pair, &mut report);
-    programs::configuration(&pair, &mut report);
+    compare_pair(&Pair::new(tree, tree, Oracle::SameFiles, modutils), Report::new(tree.name()), extent)
+}
+
+/// The same for a tree that is packed with gzip, which Debian's kmod is built without: it reads the plain tree, and what it says of
+/// `NAME.ko` has to be what ours says of `NAME.ko.gz`.
+///
+/// # Panics
+/// As [`compare`].
+#[must_use]
+pub fn compare_gz(packed: &Tree, plain: &Tree, modutils: &Path, extent: Extent) -> Report {
+    compare_pair(&Pair::new(packed, plain, Oracle::PlainFiles(".gz"), modutils), Report::new(packed.name()), extent)
+}
+
+fn compare_pair(pair: &Pair, mut report: Report, extent: Extent) -> Report {
+    indexes::compare(pair, &mut report);
+    programs::configuration(pair, &mut report);
     let modules = extent.pick(pair.modules());
-    programs::plans(&pair, &modules, &mut report);
-    programs::aliases(&pair, &extent.pick(pair.alias_words()), &mut report);
-    programs::infos(&pair, &modules, &mut report);
+    programs::plans(pair, &modules, &mut report);
+    programs::aliases(pair, &extent.pick(pair.alias_words()), &mut report);
+    programs::infos(pair, &modules, &mut report);
     report
 }
 
 /// The meta-packages behind which the kernels stand that [`everything`] looks at, and how their modules are packed anew.
 const TREES: [(&str, &[Packing]); 4] = [
-    ("linux-image-cloud-amd64", &[Packing::AsPackaged, Packing::Xz, Packing::Zst]),
-    ("linux-image-amd64", &[Packing::AsPackaged, Packing::Zst]),
-    ("linux-image-6.12-cloud-amd64", &[Packing::AsPackaged]),
+    ("linux-image-cloud-amd64", &[Packing::AsPackaged, Packing::Xz, Packing::Zst, Packing::Gz]),
+    ("linux-image-amd64", &[Packing::AsPackaged, Packing::Xz, Packing::Zst, Packing::Gz]),
+    ("linux-image-6.12-cloud-amd64", &[Packing::AsPackaged, Packing::Plain, Packing::Zst, Packing::Gz]),
     ("linux-image-6.12-amd64", &[Packing::AsPackaged]),
 ];
 
-/// Compares everything on every tree: what `cargo xtask compare` prints. `modutils` should be a release build. Debian's kmod is built
-/// without gzip, so that packing has nothing to be compared with.
+/// Compares everything on every tree: what `cargo xtask compare` prints. `modutils` should be a release build.
 ///
 /// # Errors
 /// Where a tree cannot be fetched or packed.
@@ -76,7 +87,10 @@ pub fn everything(modutils: &Path) -> Result<Vec<Report>, Box<dyn std::error::Er
             let packed = tree.packed(packing)?;
             // Packing changes how files are read, not what is in them: a sample of the packed ones will do.
             let extent = if packing == Packing::AsPackaged { Extent::All } else { Extent::Every(7) };
-            reports.push(compare(&packed, modutils, extent));
+            reports.push(match packing {
+                Packing::Gz => compare_gz(&packed, &tree.plain()?, modutils, extent),
+                _ => compare(&packed, modutils, extent),
+            });
         }
     }
     Ok(reports)

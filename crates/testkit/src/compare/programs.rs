@@ -20,6 +20,17 @@ pub(super) struct Pair {
     pub(super) ours: PathBuf,
     release: String,
     modutils: PathBuf,
+    oracle: Oracle,
+}
+
+/// What kmod reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Oracle {
+    /// The same files as ours. `modprobe` and `modinfo` of both then work on the tree that kmod indexed.
+    SameFiles,
+    /// The same modules uncompressed, since it cannot read ours: in what it says, names of files get this ending, and each program
+    /// works on a tree of its own.
+    PlainFiles(&'static str),
 }
 
 /// Whose program is run.
@@ -30,16 +41,18 @@ pub(super) enum Whose {
 }
 
 impl Pair {
-    pub(super) fn new(tree: &Tree, modutils: &Path) -> Self {
+    /// `read` is the tree that kmod reads.
+    pub(super) fn new(tree: &Tree, read: &Tree, oracle: Oracle, modutils: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let pair = Self {
             theirs: folder.path().join("kmod"),
             ours: folder.path().join("ours"),
             release: tree.release().to_owned(),
             modutils: modutils.to_owned(),
+            oracle,
             _folder: folder,
         };
-        tree.lay_out(&pair.theirs).expect("a tree for kmod");
+        read.lay_out(&pair.theirs).expect("a tree for kmod");
         tree.lay_out(&pair.ours).expect("a tree for ours");
         pair.run(Whose::Theirs, "depmod", &["-b", &text(&pair.theirs), &pair.release]);
         pair.run(Whose::Ours, "depmod", &["-b", &text(&pair.ours), &pair.release]);
@@ -63,11 +76,34 @@ impl Pair {
         String::from_utf8_lossy(&done.stdout).into_owned()
     }
 
-    /// `modprobe` on a tree: with the same root, so that paths are the same. What it reads is always the files that kmod wrote.
-    pub(super) fn modprobe(&self, whose: Whose, root: &Path, arguments: &[&str]) -> String {
+    /// The root of the tree that a program works on. Where both can read it, that is the one that kmod wrote.
+    fn root(&self, whose: Whose) -> &Path {
+        if whose == Whose::Ours && self.oracle != Oracle::SameFiles { &self.ours } else { &self.theirs }
+    }
+
+    /// What kmod says, as it would say it of the files that ours reads.
+    pub(super) fn renamed(&self, whose: Whose, said: String) -> String {
+        let (Whose::Theirs, Oracle::PlainFiles(ending)) = (whose, self.oracle) else { return said };
+        let said = said.replace(&text(&self.theirs), &text(&self.ours));
+        // Only lines with the path of a module have one to rename.
+        let lines = said.split_inclusive('\n').map(|line| {
+            if !line.contains("kernel/") {
+                return line.to_owned();
+            }
+            [" ", ":", "\n"].into_iter().fold(line.to_owned(), |line, end| line.replace(&format!(".ko{end}"), &format!(".ko{ending}{end}")))
+        });
+        lines.collect()
+    }
+
+    /// `modprobe` on a tree.
+    pub(super) fn modprobe(&self, whose: Whose, arguments: &[&str]) -> String {
+        self.modprobe_in(whose, self.root(whose), arguments)
+    }
+
+    fn modprobe_in(&self, whose: Whose, root: &Path, arguments: &[&str]) -> String {
         let root = text(root);
         let fixed = ["-n", "-d", root.as_str(), "-S", &self.release];
-        self.run(whose, "modprobe", &[&fixed, arguments].concat())
+        self.renamed(whose, self.run(whose, "modprobe", &[&fixed, arguments].concat()))
     }
 
     /// The names of all modules.
@@ -106,9 +142,9 @@ fn concrete(pattern: &str) -> String {
 
 /// `modprobe -c`, with the tree of either in the hands of either.
 pub(super) fn configuration(pair: &Pair, report: &mut Report) {
-    let theirs = pair.modprobe(Whose::Theirs, &pair.theirs, &["-c"]);
-    let ours = pair.modprobe(Whose::Ours, &pair.theirs, &["-c"]);
-    let crossed = pair.modprobe(Whose::Theirs, &pair.ours, &["-c"]);
+    let theirs = pair.modprobe(Whose::Theirs, &["-c"]);
+    let ours = pair.modprobe(Whose::Ours, &["-c"]);
+    let crossed = pair.modprobe_in(Whose::Theirs, &pair.ours, &["-c"]);
     let ours = blanks(&theirs, &ours, report);
     report.texts("configurations", "modprobe -c", &theirs, &ours);
     report.texts("configurations", "kmod's modprobe -c on our indexes", &theirs, &crossed);
@@ -130,12 +166,12 @@ pub(super) fn plans(pair: &Pair, modules: &[String], report: &mut Report) {
     report.made("plans", modules.len());
     for batch in modules.chunks(BATCH) {
         let words: Vec<&str> = ["-a", "-D"].into_iter().chain(batch.iter().map(String::as_str)).collect();
-        let both = [Whose::Theirs, Whose::Ours].map(|w| pair.modprobe(w, &pair.theirs, &words));
+        let both = [Whose::Theirs, Whose::Ours].map(|w| pair.modprobe(w, &words));
         if both[0] == both[1] {
             continue;
         }
         for module in batch {
-            let [theirs, ours] = [Whose::Theirs, Whose::Ours].map(|w| pair.modprobe(w, &pair.theirs, &["-D", module]));
+            let [theirs, ours] = [Whose::Theirs, Whose::Ours].map(|w| pair.modprobe(w, &["-D", module]));
             if theirs == ours {
                 continue;
             }
@@ -151,7 +187,7 @@ pub(super) fn plans(pair: &Pair, modules: &[String], report: &mut Report) {
 
 /// Modules about which more than one line stands, be it the module's own or one of the system's configuration.
 fn modules_with_several_softdeps(pair: &Pair) -> HashSet<String> {
-    let text = pair.modprobe(Whose::Theirs, &pair.theirs, &["-c"]);
+    let text = pair.modprobe(Whose::Theirs, &["-c"]);
     let names = text.lines().filter_map(|l| l.strip_prefix("softdep ")?.split(' ').next());
     let mut seen = HashSet::new();
     names.filter(|n| !seen.insert(n.to_owned())).map(str::to_owned).collect()
@@ -168,7 +204,7 @@ pub(super) fn aliases(pair: &Pair, words: &[String], report: &mut Report) {
     report.made("aliases", words.len());
     for batch in words.chunks(BATCH) {
         let arguments: Vec<&str> = ["-q", "-a", "-R"].into_iter().chain(batch.iter().map(String::as_str)).collect();
-        let [theirs, ours] = [Whose::Theirs, Whose::Ours].map(|w| pair.modprobe(w, &pair.theirs, &arguments));
+        let [theirs, ours] = [Whose::Theirs, Whose::Ours].map(|w| pair.modprobe(w, &arguments));
         if theirs != ours {
             let what = format!("modprobe -R {} and {} more", batch.first().map_or("", String::as_str), batch.len() - 1);
             report.different(&what, &theirs, &ours);
@@ -179,12 +215,13 @@ pub(super) fn aliases(pair: &Pair, words: &[String], report: &mut Report) {
 /// `modinfo` of each module.
 pub(super) fn infos(pair: &Pair, modules: &[String], report: &mut Report) {
     report.made("infos", modules.len());
-    let root = text(&pair.theirs);
     for batch in modules.chunks(BATCH) {
-        let fixed = ["-b", root.as_str(), "-k", &pair.release];
-        let arguments: Vec<&str> = fixed.into_iter().chain(batch.iter().map(String::as_str)).collect();
-        let theirs = pair.run(Whose::Theirs, "modinfo", &arguments);
-        let full = pair.run(Whose::Ours, "modinfo", &arguments);
+        let [theirs, full] = [Whose::Theirs, Whose::Ours].map(|whose| {
+            let root = text(pair.root(whose));
+            let fixed = ["-b", root.as_str(), "-k", &pair.release];
+            let arguments: Vec<&str> = fixed.into_iter().chain(batch.iter().map(String::as_str)).collect();
+            pair.renamed(whose, pair.run(whose, "modinfo", &arguments))
+        });
         let mut ours = String::with_capacity(full.len());
         for line in full.split_inclusive('\n') {
             if line.starts_with("build-id:") && !theirs.contains("build-id:") {

@@ -21,6 +21,8 @@ pub struct Tree {
 pub enum Packing {
     /// As in the package.
     AsPackaged,
+    /// Not at all.
+    Plain,
     /// By `xz --check=crc32 --lzma2=dict=1MiB`, which the kernel can undo.
     Xz,
     /// By `zstd`.
@@ -51,21 +53,31 @@ impl Tree {
     /// # Errors
     /// What the file system or the packer says.
     pub fn packed(&self, packing: Packing) -> std::io::Result<Self> {
-        let (ending, program, options): (&str, &str, &[&str]) = match packing {
+        let (ending, packer): (&str, &[&str]) = match packing {
             Packing::AsPackaged => return Ok(self.clone()),
-            Packing::Xz => ("xz", "xz", &["--check=crc32", "--lzma2=dict=1MiB", "-c"]),
-            Packing::Zst => ("zst", "zstd", &["-q", "-c"]),
-            Packing::Gz => ("gz", "gzip", &["-c"]),
+            Packing::Plain => ("plain", &["cat"]),
+            Packing::Xz => ("xz", &["xz", "--check=crc32", "--lzma2=dict=1MiB", "-c"]),
+            Packing::Zst => ("zst", &["zstd", "-q", "-c"]),
+            Packing::Gz => ("gz", &["gzip", "-n", "-c"]),
         };
         let directory = debian::cache().join(format!("packed-{ending}")).join(&self.release);
         if !directory.is_dir() {
             let unfinished = directory.with_extension("unfinished");
-            pack(&self.directory, &unfinished, &|from, to| {
-                filter(program, options, from, &PathBuf::from(format!("{}.{ending}", to.display())))
-            })?;
+            let suffix = if packing == Packing::Plain { String::new() } else { format!(".{ending}") };
+            pack(&self.directory, &unfinished, &suffix, packer)?;
             fs::rename(&unfinished, &directory)?;
         }
         Ok(Self { name: format!("{} ({ending})", self.release), directory, release: self.release.clone() })
+    }
+
+    /// The tree with its modules uncompressed: itself, where the package has them so.
+    ///
+    /// # Errors
+    /// As [`packed`](Self::packed).
+    pub fn plain(&self) -> std::io::Result<Self> {
+        let order = fs::read_to_string(self.directory.join("modules.order"))?;
+        let first = order.lines().next().unwrap_or_default();
+        self.packed(if self.directory.join(first).exists() { Packing::AsPackaged } else { Packing::Plain })
     }
 
     /// A name for reports.
@@ -106,26 +118,34 @@ impl Tree {
     }
 }
 
-/// Copies a folder; modules go through `packer`.
-fn pack(from: &Path, to: &Path, packer: &dyn Fn(&Path, &Path) -> std::io::Result<()>) -> std::io::Result<()> {
+/// Copies a folder; modules go through the program `packer` and get names that end with `suffix`.
+fn pack(from: &Path, to: &Path, suffix: &str, packer: &[&str]) -> std::io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)?.flatten() {
-        let target = to.join(entry.file_name());
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        let plain = name.strip_suffix(".xz").unwrap_or(&name);
         if entry.file_type()?.is_dir() {
-            pack(&entry.path(), &target, packer)?;
-        } else if entry.path().extension().is_some_and(|e| e == "ko") {
-            packer(&entry.path(), &target)?;
+            pack(&path, &to.join(&name), suffix, packer)?;
+        } else if plain.ends_with(".ko") {
+            let content = if plain == name { fs::read(&path)? } else { filter(&["xz", "-dc"], fs::read(&path)?)? };
+            fs::write(to.join(format!("{plain}{suffix}")), filter(packer, content)?)?;
         } else {
-            fs::copy(entry.path(), target)?;
+            fs::copy(path, to.join(&name))?;
         }
     }
     Ok(())
 }
 
-fn filter(program: &str, options: &[&str], from: &Path, to: &Path) -> std::io::Result<()> {
-    let done = Command::new(program).args(options).arg(from).stdin(Stdio::null()).output()?;
+/// What a program makes of bytes.
+fn filter(program: &[&str], content: Vec<u8>) -> std::io::Result<Vec<u8>> {
+    let mut command = Command::new(program.first().copied().unwrap_or("cat"));
+    let mut child = command.args(&program[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut input = child.stdin.take();
+    let writer = std::thread::spawn(move || input.as_mut().map_or(Ok(()), |pipe| pipe.write_all(&content)));
+    let done = child.wait_with_output()?;
+    let written = writer.join().unwrap_or_else(|_| Err(std::io::Error::other("the writer ended early")));
     if !done.status.success() {
-        return Err(std::io::Error::other(format!("{program}: {}", String::from_utf8_lossy(&done.stderr))));
+        return Err(std::io::Error::other(format!("{command:?}: {}", done.status)));
     }
-    fs::File::create(to)?.write_all(&done.stdout)
+    written.map(|()| done.stdout)
 }

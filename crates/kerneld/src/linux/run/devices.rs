@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use demand::Paths;
 
-use super::{Kernels, Shared};
+use super::Shared;
+use super::kernels::Kernels;
 use crate::Level;
 use crate::linux::uevents::{DeviceRequest, Followed, Follower};
 
