@@ -76,6 +76,22 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Denied requests a second over the daemon's socket, and how allowed ones are served meanwhile.
+    Deny {
+        #[command(flatten)]
+        options: tools::Options,
+        /// Print one JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What helper and daemon add to a request of the kernel, beside modprobe.
+    Request {
+        #[command(flatten)]
+        options: tools::Options,
+        /// Print one JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// Get LLVM's `llvm-jitlink` from Debian into target/bench, installing nothing; `link` does so by itself.
     Fetch,
     /// One measurement, in a process of its own.
@@ -111,6 +127,8 @@ fn act(bench: &Bench) -> Result<String> {
         Bench::Modprobe { options, json } => tell(&tools::modprobe(options)?, *json),
         Bench::Modinfo { options, json } => tell(&tools::modinfo(options)?, *json),
         Bench::Lsmod { options, json } => tell(&tools::lsmod(options)?, *json),
+        Bench::Deny { options, json } => tell(&tools::deny(options)?, *json),
+        Bench::Request { options, json } => tell(&tools::request(options)?, *json),
         Bench::Fetch => link::fetch().map(|()| String::new()),
         Bench::Symbols { options, json } => tell(&symbols::run(options)?, *json),
         Bench::Child(Child::Link(task)) => to_json(&link::child(task)?),

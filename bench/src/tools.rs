@@ -9,6 +9,7 @@ mod modprobe;
 mod process;
 mod programs;
 mod race;
+mod requests;
 mod trees;
 mod work;
 
@@ -16,6 +17,7 @@ pub use depmod::run as depmod;
 pub use lsmod::run as lsmod;
 pub use modinfo::run as modinfo;
 pub use modprobe::run as modprobe;
+pub use requests::{deny, request};
 
 use std::path::Path;
 

@@ -40,6 +40,7 @@ enum Task {
     },
     /// Measure, beside rivals in the same run.
     Bench {
+        /// link, symbols, demand, depmod, modprobe, modinfo, lsmod, deny, request.
         /// link, symbols, demand; in guests: coldplug, surface.
         name: String,
         /// One JSON object instead of a table.

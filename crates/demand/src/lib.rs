@@ -18,6 +18,7 @@ mod name;
 pub mod paths;
 pub mod policy;
 mod record;
+pub mod rehearse;
 mod requester;
 pub mod resolve;
 pub mod spool;

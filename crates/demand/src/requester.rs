@@ -1,5 +1,8 @@
 //! Who made the kernel ask.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 /// What a requester is, as far as policies tell apart.
@@ -20,6 +23,44 @@ pub enum Kind {
     Device,
     /// Nobody could be found. Policies treat it as a user of whom nothing else is known.
     Unknown,
+}
+
+/// All kinds with their words in policies and journals.
+const KINDS: &[(Kind, &str)] = &[
+    (Kind::Root, "root"),
+    (Kind::Service, "service"),
+    (Kind::User, "user"),
+    (Kind::Container, "container"),
+    (Kind::Kernel, "kernel"),
+    (Kind::Device, "device"),
+    (Kind::Unknown, "unknown"),
+];
+
+impl Kind {
+    /// All kinds.
+    pub fn all() -> impl Iterator<Item = Self> {
+        KINDS.iter().map(|(kind, _)| *kind)
+    }
+
+    /// The word for it in policies and journals.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        KINDS.iter().find(|(kind, _)| *kind == self).map_or("unknown", |(_, word)| word)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        KINDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind).ok_or(())
+    }
 }
 
 /// How a requester was found, best first.
@@ -112,5 +153,19 @@ impl Requester {
     #[must_use]
     pub fn unknown() -> Self {
         Self::bare(Kind::Unknown, Attribution::None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_word_that_serde_and_policies_share() {
+        for kind in Kind::all() {
+            assert_eq!(kind.word().parse(), Ok(kind));
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
+        }
+        assert_eq!(Kind::all().count(), 7);
     }
 }

@@ -9,51 +9,7 @@ use demand::policy::{Condition, LeaseMode, Policy, PolicyError};
 use demand::{Class, Kind, Mode, Paths, Verdict};
 
 /// A file that uses every key.
-const WHOLE: &str = r#"
-mode = "enforce"
-answer-within = "500ms"
-load-within = "90s"
-
-[default]
-verdict = "deny"
-root = "allow"
-device = "audit"
-
-[journal]
-size = "1MiB"
-keep = 3
-
-[control]
-group = "wheel"
-
-[leases]
-mode = "report"
-period = "5m"
-classes = ["fs", "tty-ldisc"]
-keep = ["ext4"]
-pin-after = 5
-pin-within = "2h"
-[leases.periods]
-fs = "1h30m"
-
-[devices]
-follow = true
-workers = 4
-
-[[rule]]
-name = "usb sticks"
-class = ["fs", "nls"]
-request = ["fs-vfat", "nls_*"]
-module = "*fat"
-requester = ["user", "uid:1000-1999", "service+uid:0", "unit:udisks2.service", "exe:/usr/bin/*", "removable", "bus:usb"]
-verdict = "allow"
-reason = """They are
-plugged in."""
-until = 2027-01-01
-
-[[rule]]
-verdict = "audit"
-"#;
+const WHOLE: &str = include_str!("data/every-key.toml");
 
 #[test]
 fn every_key_is_understood() {

@@ -17,6 +17,13 @@
 #[must_use]
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    // Most patterns are plain names, and most names are others.
+    if let (Some(literal), Some(first)) = (pattern.first(), text.first())
+        && literal != first
+        && !b"*?[\\".contains(literal)
+    {
+        return false;
+    }
     let (mut p, mut t) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {

@@ -2,10 +2,12 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::IoAction;
 use crate::index::dep::DepLine;
+use crate::index::pending::View;
 use crate::index::{Trie, TrieWriter, Value, alias, builtin, dep};
 use crate::{Error, Result, name};
 
@@ -15,6 +17,7 @@ use crate::{Error, Result, name};
 #[derive(Debug)]
 pub struct Tree {
     directory: PathBuf,
+    view: OnceCell<View>,
     dep: OnceCell<Trie>,
     alias: OnceCell<Trie>,
     symbols: OnceCell<Trie>,
@@ -29,6 +32,7 @@ impl Tree {
     pub fn new(directory: PathBuf) -> Self {
         Self {
             directory,
+            view: OnceCell::new(),
             dep: OnceCell::new(),
             alias: OnceCell::new(),
             symbols: OnceCell::new(),
@@ -144,7 +148,7 @@ impl Tree {
     /// Opens an index at its first use: the `.bin` file, else the text, else nothing.
     fn index<'a>(&self, cell: &'a OnceCell<Trie>, file: &str, read: &ReadText<'_>) -> &'a Trie {
         cell.get_or_init(|| {
-            let bin = Trie::open(&self.directory.join(format!("{file}.bin")));
+            let bin = self.view().first(&self.directory, &format!("{file}.bin"), is_absent, Trie::open);
             bin.or_else(|error| {
                 self.note(error);
                 self.read_text(file, read)
@@ -157,23 +161,39 @@ impl Tree {
     }
 
     fn read_text(&self, file: &str, read: &ReadText<'_>) -> Result<Trie> {
-        let path = self.directory.join(file);
-        let text = match fs::read(&path) {
+        let text = match self.read(file) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(Error::io(IoAction::Read, &path, e)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(Error::io(IoAction::Read, &self.directory.join(file), e)),
         };
         let mut trie = TrieWriter::default();
         read(&text, &mut trie)?;
         Trie::from_bytes(trie.finish())
     }
 
+    /// The bytes of an index file.
+    ///
+    /// A set of files that depmod was killed while putting into place is seen as it will be: see [`crate::depmod::mend`].
+    ///
+    /// # Errors
+    /// Those of reading a file.
+    pub fn read(&self, file: &str) -> io::Result<Vec<u8>> {
+        self.view().read(&self.directory, file)
+    }
+
+    fn view(&self) -> &View {
+        self.view.get_or_init(|| View::of(&self.directory))
+    }
+
     fn note(&self, error: Error) {
-        let absent = matches!(&error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound);
-        if !absent {
+        if !is_absent(&error) {
             self.problems.borrow_mut().push(error);
         }
     }
+}
+
+fn is_absent(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }
 
 /// Turns the text form of an index into entries.

@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Builder};
 
-use crate::linux::{SignalsHeld, keep_freed_memory};
+use crate::linux::SignalsHeld;
 
 /// Pieces of work that a thread takes at a time: enough that the counter is no bottleneck, few enough that threads end together.
 const BATCH: usize = 8;
@@ -15,7 +15,6 @@ const BATCH: usize = 8;
 /// The calling thread works too. The others hold back the signals that end a process, so that these reach the caller, which alone
 /// decides when it may be interrupted. Where no thread can be had (a limit on processes) the caller does everything.
 pub(crate) fn share<S: Send>(count: usize, start: impl Fn() -> S + Sync, work: impl Fn(&mut S, usize) + Sync) -> Vec<S> {
-    keep_freed_memory();
     let next = AtomicUsize::new(0);
     let run = || {
         let mut state = start();

@@ -76,14 +76,16 @@ pub(crate) struct Howto {
 /// [`Howto::store`] would do, or nothing at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shortcut {
-    /// None.
-    None,
     /// S + A - P, 4 bytes, signed.
     Distance,
-    /// S + A, 8 bytes.
-    Word,
     /// An instruction that may be rewritten.
     Rewrite,
+    /// GOT + G + A - P, 4 bytes, signed.
+    Slot,
+    /// S + A, 8 bytes.
+    Word,
+    /// None.
+    None,
 }
 
 /// What relocations ask of the layout for their symbol, as bits.
@@ -100,6 +102,8 @@ pub(crate) mod need {
     pub(crate) const LOOK: u8 = 16;
     /// What nothing can give.
     pub(crate) const REFUSAL: u8 = 128;
+    /// All of these.
+    pub(crate) const ALL: u8 = USED | SLOT | STUB | DATA | LOOK | REFUSAL;
     /// What a symbol of the image has by being there: all but a slot.
     pub(crate) const INSIDE: u8 = USED | STUB | DATA | LOOK;
 }
@@ -119,6 +123,7 @@ impl Howto {
             (Formula::Relative | Formula::Branch, 4, Fit::Signed) => Shortcut::Distance,
             (Formula::Absolute, 8, _) => Shortcut::Word,
             (Formula::SlotRelaxable, ..) => Shortcut::Rewrite,
+            (Formula::Slot, 4, Fit::Signed) => Shortcut::Slot,
             _ => Shortcut::None,
         };
         Self { name, formula, size, fit, needs, shortcut }

@@ -7,6 +7,7 @@ use ::object::LittleEndian as LE;
 use crate::{
     Addr, Binding, Layout, Object, Part, SymbolIndex, SymbolKind, SymbolPlace,
     addr::index,
+    link::Targets,
     object::{Class, home, symbol},
 };
 
@@ -15,7 +16,7 @@ use crate::{
 pub struct Image<'l> {
     layout: &'l Layout<'l>,
     base: Addr,
-    values: Vec<u64>,
+    targets: Targets<'l>,
 }
 
 /// A symbol of an image.
@@ -56,8 +57,8 @@ pub struct PlacedSection<'a> {
 }
 
 impl<'l> Image<'l> {
-    pub(crate) fn new(layout: &'l Layout<'_>, base: Addr, values: Vec<u64>) -> Self {
-        Self { layout, base, values }
+    pub(crate) fn new(layout: &'l Layout<'_>, base: Addr, targets: Targets<'l>) -> Self {
+        Self { layout, base, targets }
     }
 
     /// The layout that it was linked from.
@@ -81,7 +82,7 @@ impl<'l> Image<'l> {
     /// The run address of a symbol, an import's included.
     #[must_use]
     pub fn addr(&self, symbol: SymbolIndex) -> Option<Addr> {
-        self.values.get(index(symbol.0)).copied().map(Addr)
+        self.targets.addr(symbol.0)
     }
 
     /// Every symbol with a name that the image defines, local ones included.
@@ -100,11 +101,10 @@ impl<'l> Image<'l> {
         let object = self.layout.object;
         let first = index(object.first_global);
         let symbols = object.symbols.get(first..).unwrap_or_default();
-        let values = self.values.get(first..).unwrap_or_default();
         let homes = object.homes.marks.get(first..).unwrap_or_default();
-        let all = symbols.iter().zip(values).zip(homes);
+        let all = symbols.iter().zip(self.targets.from(object.first_global)).zip(homes);
         let defined = all.filter(|((sym, _), home)| !home::is_elsewhere(**home) && symbol::has_name(sym));
-        let named = defined.map(|((sym, &value), _)| (object.strings.get(sym.st_name.get(LE)), Addr(value)));
+        let named = defined.map(|((sym, addr), _)| (object.strings.get(sym.st_name.get(LE)), addr));
         named.filter(|(name, _)| !name.is_empty())
     }
 
@@ -112,8 +112,7 @@ impl<'l> Image<'l> {
         let object = self.layout.object;
         let letters: Vec<Option<char>> = self.layout.section_letters().collect();
         let symbols = object.symbols.get(index(first)..).unwrap_or_default();
-        let values = self.values.get(index(first)..).unwrap_or_default();
-        (first..).zip(symbols.iter().zip(values)).filter_map(move |(number, (sym, &value))| {
+        (first..).zip(symbols.iter().zip(self.targets.from(first))).filter_map(move |(number, (sym, addr))| {
             let letter = match object.place(number, sym) {
                 SymbolPlace::Undefined => return None,
                 SymbolPlace::Absolute => 'A',
@@ -131,7 +130,7 @@ impl<'l> Image<'l> {
                 Binding::Weak => 'W',
                 Binding::Global => letter,
             };
-            let (index, addr, size) = (SymbolIndex(number), Addr(value), sym.st_size.get(LE));
+            let (index, size) = (SymbolIndex(number), sym.st_size.get(LE));
             Some(PlacedSymbol { index, name, addr, size, kind, binding, letter })
         })
     }

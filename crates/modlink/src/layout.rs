@@ -10,12 +10,11 @@ mod slots;
 use alloc::{string::ToString, vec::Vec};
 use core::ops::Range;
 
-use crate::{Error, Object, Result, SymbolIndex, addr::index};
+use crate::{Error, Object, Result, SymbolIndex};
 use check::Marks;
 pub(crate) use check::{site, unloaded_home};
 use place::Placement;
-pub(crate) use slots::STUB;
-use slots::Slots;
+pub(crate) use slots::{STUB, Slots};
 
 /// Whether the writable part starts with a use count (classic `mod_use_count_`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,8 +150,8 @@ pub struct Layout<'o> {
     pub(crate) options: LayoutOptions,
     pub(crate) placement: Placement,
     pub(crate) slots: Slots,
-    /// Undefined symbols that a relocation uses, with their marks.
-    pub(crate) imports: Vec<(SymbolIndex, u8)>,
+    /// Undefined symbols that a relocation uses.
+    pub(crate) imports: Vec<Import<'o>>,
     /// Undefined symbols that the layout itself defines.
     pub(crate) provided: Vec<(SymbolIndex, u64)>,
 }
@@ -189,14 +188,13 @@ impl<'o> Layout<'o> {
         let slots = Slots::new(marks);
         placement.finish(object, &options, &slots)?;
         let mut layout = Self { object, options, placement, slots, imports: Vec::new(), provided: Vec::new() };
-        for (symbol, mark) in marks.undefined() {
-            let name = object.symbol_name(symbol.0);
-            match (name, options.use_count) {
-                (TABLE_SYMBOL, _) => layout.provided.push((symbol, layout.placement.table.into())),
+        for import in marks.undefined(object) {
+            match (import.name, options.use_count) {
+                (TABLE_SYMBOL, _) => layout.provided.push((import.index, layout.placement.table.into())),
                 (USE_COUNT_SYMBOL, UseCount::Reserve) => {
-                    layout.provided.push((symbol, layout.placement.parts.data.start));
+                    layout.provided.push((import.index, layout.placement.parts.data.start));
                 }
-                _ => layout.imports.push((symbol, mark)),
+                _ => layout.imports.push(import),
             }
         }
         Ok(layout)
@@ -223,7 +221,7 @@ impl<'o> Layout<'o> {
     /// The symbols that must be found, in the order of the symbol table: each undefined symbol that a relocation of a
     /// loaded section uses.
     pub fn imports(&self) -> impl ExactSizeIterator<Item = Import<'o>> + '_ {
-        self.imports.iter().map(|&(index, marks)| self.import(index, marks))
+        self.imports.iter().copied()
     }
 
     /// The bytes that [`LayoutOptions::reserve`] asked for, as a range from the base.
@@ -266,15 +264,6 @@ impl<'o> Layout<'o> {
         let at = self.object.sections.iter().position(|section| section.name == name)?;
         self.placement.of(u32::try_from(at).ok()?).map(u64::from)
     }
-
-    pub(crate) fn import(&self, symbol: SymbolIndex, marks: u8) -> Import<'o> {
-        let weak = self.object.symbols.get(index(symbol.0)).is_some_and(is_weak);
-        Import { index: symbol, name: self.object.symbol_name(symbol.0), weak, only_called: marks & crate::howto::need::DATA == 0 }
-    }
-}
-
-fn is_weak(sym: &crate::object::Sym) -> bool {
-    sym.st_bind() == ::object::elf::STB_WEAK
 }
 
 /// The error of something whose alignment the base cannot promise.

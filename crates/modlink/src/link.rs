@@ -2,13 +2,13 @@
 
 mod apply;
 pub(crate) mod relax;
+mod targets;
 
 use alloc::{string::String, vec::Vec};
 
-use ::object::{LittleEndian as LE, elf};
-
-use crate::{Addr, Buffer, Error, Image, Layout, Result, SymbolPlace, addr::index, layout::STUB};
+use crate::{Addr, Buffer, Error, Image, Layout, Result, addr::index, layout::STUB};
 use apply::Pass;
+pub(crate) use targets::Targets;
 
 /// The opcode of `jmp *disp32(%rip)`.
 const JUMP_THROUGH: [u8; 2] = [0xff, 0x25];
@@ -32,14 +32,14 @@ impl Layout<'_> {
     /// [`Error::UnalignedBase`], [`Error::PastAddressSpace`] and [`Error::WrongBuffer`].
     pub fn link<'l>(&'l self, base: Addr, resolve: impl FnMut(&'l str) -> Option<Addr>, out: &mut [u8]) -> Result<Image<'l>> {
         self.check_target(base, out)?;
-        let mut values = self.own_values(base);
-        let found = self.bind(base, resolve, &mut values)?;
-        self.write(base, &values, out)?;
-        for (&(symbol, _), addr) in self.imports.iter().zip(found) {
-            set(&mut values, symbol.0, addr.0);
+        let mut targets = Targets::new(self, base);
+        let found = self.bind(base, resolve, &mut targets)?;
+        self.write(base, &targets, out)?;
+        for (import, addr) in self.imports.iter().zip(found) {
+            targets.set(import.index.0, addr);
         }
-        self.write_slots(&values, out).and_then(|()| self.write_stubs(out)).ok_or_else(|| self.buffer_error(out.len()))?;
-        Ok(Image::new(self, base, values))
+        self.write_slots(&targets, out).and_then(|()| self.write_stubs(out)).ok_or_else(|| self.buffer_error(out.len()))?;
+        Ok(Image::new(self, base, targets))
     }
 
     fn check_target(&self, base: Addr, out: &[u8]) -> Result<()> {
@@ -55,42 +55,23 @@ impl Layout<'_> {
         if found != size { Err(Error::WrongBuffer { expected: size, found }) } else { Ok(()) }
     }
 
-    /// The run address of every symbol that the object defines, and 0 for every other one.
-    fn own_values(&self, base: Addr) -> Vec<u64> {
-        let runs: Vec<u64> = self.placement.all().map(|place| place.map_or(0, |place| base.offset(place.into()).0)).collect();
-        let direct = runs.get(..usize::from(elf::SHN_LORESERVE)).unwrap_or(&runs);
-        // Of undefined symbols and of those that are not loaded, the value does not count.
-        let value = |(number, sym): (u32, &crate::object::Sym)| match direct.get(usize::from(sym.st_shndx.get(LE).0)) {
-            Some(run) => run.wrapping_add(sym.st_value.get(LE)),
-            None => match self.object.place(number, sym) {
-                SymbolPlace::Section(section) => runs.get(index(section)).copied().unwrap_or(0).wrapping_add(sym.st_value.get(LE)),
-                SymbolPlace::Absolute => sym.st_value.get(LE),
-                SymbolPlace::Undefined | SymbolPlace::Common => 0,
-            },
-        };
-        let mut values: Vec<u64> = (0..).zip(self.object.symbols.iter()).map(value).collect();
-        for &(symbol, place) in &self.placement.commons {
-            set(&mut values, symbol, base.offset(place.into()).0);
-        }
-        values
-    }
-
     /// Finds the imports and answers their addresses. One that is only called and out of reach gets its stub's address
     /// as its value, so that calls need no second look.
-    fn bind<'l>(&'l self, base: Addr, mut resolve: impl FnMut(&'l str) -> Option<Addr>, values: &mut [u64]) -> Result<Vec<Addr>> {
+    fn bind<'l>(&'l self, base: Addr, mut resolve: impl FnMut(&'l str) -> Option<Addr>, targets: &mut Targets<'_>) -> Result<Vec<Addr>> {
         for &(symbol, offset) in &self.provided {
-            set(values, symbol.0, base.offset(offset).0);
+            targets.set(symbol.0, base.offset(offset));
         }
         let mut undefined: Vec<String> = Vec::new();
         let mut found = Vec::with_capacity(self.imports.len());
-        for import in self.imports() {
+        for import in &self.imports {
             let addr = resolve(import.name);
             if addr.is_none() && !import.weak {
                 undefined.push(import.name.into());
             }
             let addr = addr.unwrap_or_default();
-            let stub = self.slots.stub_of(import.index.0).filter(|_| import.only_called && !self.reaches(base, addr));
-            set(values, import.index.0, stub.map_or(addr, |stub| self.stub_addr(base, stub)).0);
+            let far = import.only_called && !self.reaches(base, addr);
+            let stub = if far { self.slots.stub_of(import.index.0) } else { None };
+            targets.set(import.index.0, stub.map_or(addr, |stub| self.stub_addr(base, stub)));
             found.push(addr);
         }
         if undefined.is_empty() { Ok(found) } else { Err(Error::Undefined { symbols: undefined }) }
@@ -107,30 +88,30 @@ impl Layout<'_> {
         base.offset(self.placement.stubs.into()).offset(u64::from(stub).saturating_mul(STUB.into()))
     }
 
-    fn write(&self, base: Addr, values: &[u64], out: &mut [u8]) -> Result<()> {
+    fn write(&self, base: Addr, targets: &Targets<'_>, out: &mut [u8]) -> Result<()> {
         if self.options.buffer == Buffer::Dirty {
             out.fill(0);
         }
         let size = out.len();
-        let pass = Pass::new(self, base, values);
+        let pass = Pass::new(self, base, targets);
         let mut tables = self.object.relocations.as_slice();
         for ((number, section), place) in (0..).zip(&self.object.sections).zip(self.placement.all()) {
             let Some(place) = place else { continue };
             let bytes = window(out, place, section.data.len()).ok_or_else(|| self.buffer_error(size))?;
             tables = tables.get(tables.partition_point(|table| table.target < number)..).unwrap_or_default();
             let (own, others) = tables.split_at(tables.partition_point(|table| table.target == number));
-            pass.section(section, base.offset(place.into()).0, own, bytes)?;
+            pass.section(section, place, own, bytes)?;
             tables = others;
         }
         Ok(())
     }
 
-    fn write_slots(&self, values: &[u64], out: &mut [u8]) -> Option<()> {
+    fn write_slots(&self, targets: &Targets<'_>, out: &mut [u8]) -> Option<()> {
         let pointer = index(self.object.machine.pointer());
         let slots = &self.slots.symbols;
         let table = window(out, self.placement.table, slots.len().checked_mul(pointer)?)?;
         for (slot, &symbol) in table.chunks_exact_mut(pointer).zip(slots) {
-            let value = values.get(index(symbol)).copied().unwrap_or(0).to_le_bytes();
+            let value = targets.addr(symbol).unwrap_or_default().0.to_le_bytes();
             slot.copy_from_slice(value.get(..pointer)?);
         }
         Some(())
@@ -156,12 +137,6 @@ impl Layout<'_> {
 
     fn buffer_error(&self, found: usize) -> Error {
         Error::WrongBuffer { expected: self.size(), found: found as u64 }
-    }
-}
-
-fn set(values: &mut [u64], symbol: u32, value: u64) {
-    if let Some(entry) = values.get_mut(index(symbol)) {
-        *entry = value;
     }
 }
 

@@ -13,7 +13,7 @@ use core::{fmt, ops::Range};
 
 use ::object::{LittleEndian as LE, U32};
 
-pub(crate) use home::Homes;
+pub(crate) use home::{Homes, MOST_SYMBOLS};
 pub(crate) use section::{Class, Section};
 pub(crate) use strings::Strings;
 pub use symbol::{Binding, Symbol, SymbolIndex, SymbolKind, SymbolPlace, Visibility};

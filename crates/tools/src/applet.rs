@@ -50,4 +50,5 @@ pub const APPLETS: &[Applet] = &[
     of::<crate::ksyms::Ksyms>("ksyms"),
     of::<crate::kdstat::Kdstat>("kdstat"),
     of::<crate::modpost::Modpost>("modpost"),
+    of::<crate::request::Request>(crate::request::NAME),
 ];

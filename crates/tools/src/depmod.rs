@@ -28,7 +28,8 @@ Examples:
 /// Make modules.dep and the other index files of a module tree
 ///
 /// All files are written in full and flushed to the disk before the first of them is replaced: a full disk, a signal or a crash
-/// leaves the old ones as they were.
+/// leaves the old ones as they were. A run that is killed while the finished files take their places leaves a record,
+/// .depmod-pending, from which the next one finishes the set.
 #[derive(Parser)]
 #[command(name = "depmod", version, after_help = EXAMPLES, infer_long_args = true)]
 pub(crate) struct Depmod {
@@ -96,6 +97,10 @@ impl Run for Depmod {
         let config = config(&self.config, &request.root).map_err(|e| fatal(console, e))?;
         if self.check {
             return self.report_check(&request, &config, console);
+        }
+        if !self.show {
+            // What an earlier run left half done is put right even if this one fails.
+            depmod::mend(&request).map_err(|e| fatal(console, e))?;
         }
         if self.quick && depmod::is_current(&request, &config).unwrap_or(false) {
             return Ok(());

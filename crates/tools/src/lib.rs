@@ -19,6 +19,7 @@ mod modinfo;
 mod modpost;
 mod modprobe;
 mod multicall;
+mod request;
 mod rmmod;
 mod static_nodes;
 mod syslog;

@@ -199,8 +199,17 @@ impl Modinfo {
             Some(key) => info.values(key).for_each(value),
             None => {
                 let mut pair = |key: &str, bytes: &[u8]| {
-                    let column = if self.null { format!("{key}=") } else { format!("{:<KEY_COLUMN$}", format!("{key}:")) };
-                    value(&[column.as_bytes(), bytes].concat());
+                    out.extend_from_slice(key.as_bytes());
+                    if self.null {
+                        out.push(b'=');
+                    } else {
+                        out.push(b':');
+                        // A key of text takes as many columns as it has letters.
+                        let width = key.chars().count() + 1;
+                        out.extend(std::iter::repeat_n(b' ', KEY_COLUMN.saturating_sub(width)));
+                    }
+                    out.extend_from_slice(bytes);
+                    out.push(end);
                 };
                 builtin.iter().for_each(|name| pair("name", name.as_bytes()));
                 pair("filename", file.as_bytes());

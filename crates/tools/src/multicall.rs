@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::{ColorChoice, Command};
 
 use crate::applet::{APPLETS, Applet};
-use crate::{Console, abbreviation, manual};
+use crate::{Console, abbreviation, manual, request};
 
 /// Names of the program itself: after them, the first word is the command.
 const OWN_NAMES: [&str; 2] = ["modutils", "kmod"];
@@ -25,6 +25,11 @@ const VERSION: &str = concat!("kmod version 34\n+ZSTD +XZ +ZLIB\nmodutils ", env
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     let called = arguments.first().map(file_name).unwrap_or_default();
+    if called == request::NAME
+        && let Some(status) = request::plain_call(&arguments)
+    {
+        return status;
+    }
     if let Some(applet) = find(&called) {
         return start(applet, arguments);
     }

@@ -9,6 +9,7 @@ use clap::{Parser, ValueEnum};
 use kmod::hosted::Hosted;
 use kmod::index::devname::{self, DevKind, DevNode};
 use kmod::kernel::Kernel;
+use kmod::tree::Tree;
 
 use crate::applet::Run;
 use crate::target::{KernelOption, RootOption, Target};
@@ -43,6 +44,9 @@ enum Format {
     Devname,
 }
 
+/// The index that lists the nodes.
+const INDEX: &str = "modules.devname";
+
 impl Run for StaticNodes {
     fn run(self, console: &mut Console) -> Outcome {
         let release = match self.kernel.target() {
@@ -52,8 +56,9 @@ impl Run for StaticNodes {
                 Failed
             })?,
         };
-        let index = RootOption::default().directory().join("lib/modules").join(release).join("modules.devname");
-        let text = match fs::read(&index) {
+        let directory = RootOption::default().directory().join("lib/modules").join(release);
+        let index = directory.join(INDEX);
+        let text = match Tree::new(directory).read(INDEX) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             // Not every kernel has such modules; whoever asks at boot must not fail for it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

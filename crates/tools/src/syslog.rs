@@ -26,7 +26,7 @@ pub(crate) enum Severity {
 
 impl Severity {
     /// The number of `syslog(3)`.
-    const fn number(self) -> u8 {
+    pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Fatal => 2,
             Self::Error => 3,
@@ -51,6 +51,8 @@ impl Syslog {
     /// Connects to the logger at `path`.
     fn connect(path: &Path, ident: &'static str) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
+        // Who waits for a logger that does not read waits for ever.
+        socket.set_nonblocking(true)?;
         socket.connect(path)?;
         Ok(Self { socket, ident })
     }

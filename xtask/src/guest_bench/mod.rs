@@ -1,6 +1,7 @@
 //! Benchmarks that run in guests: they need a kernel of their own to load modules into.
 
 mod coldplug;
+mod surface;
 
 use crate::packages;
 use crate::step::Error;
@@ -9,6 +10,7 @@ use crate::step::Error;
 pub(crate) fn run(name: &str, json: bool) -> Option<Result<(), Error>> {
     let bench = match name {
         "coldplug" => coldplug::run,
+        "surface" => surface::run,
         _ => return None,
     };
     Some(packages::ensure(packages::GUESTS).and_then(|()| bench(json)))

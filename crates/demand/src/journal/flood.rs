@@ -18,15 +18,23 @@ struct Mesh {
     key: fn(&Record) -> u64,
 }
 
-/// The finer first.
-const MESHES: &[Mesh] =
-    &[Mesh { burst: 10, interval: 1_000_000 / 10, key: same_request }, Mesh { burst: 200, interval: 1_000_000 / 10, key: same_source }];
+/// The same name for the same requester.
+const FINE: Mesh = Mesh { burst: 10, interval: 100_000, key: same_request };
+
+/// The same class for the same requester.
+const COARSE: Mesh = Mesh { burst: 200, interval: 100_000, key: same_source };
 
 /// Most heaps of counted records. Beyond, all others are one.
 const MAX_HEAPS: usize = 1024;
 
+/// Most allowances that are remembered.
+const MAX_ALLOWANCES: usize = 8192;
+
 /// How long a heap grows before it is written, in microseconds.
 const FLUSH_AFTER: u64 = 1_000_000;
+
+/// How often heaps are looked at, in microseconds.
+const LOOK: u64 = 100_000;
 
 /// How long something must be quiet to be forgotten, in microseconds.
 const FORGET_AFTER: u64 = 60_000_000;
@@ -57,6 +65,17 @@ struct Allowance {
     at: u64,
 }
 
+impl Allowance {
+    fn left(&mut self, mesh: &Mesh, now: u64) -> u64 {
+        let gained = now.saturating_sub(self.at) / mesh.interval;
+        if gained > 0 {
+            self.left = self.left.saturating_add(gained).min(mesh.burst);
+            self.at = now;
+        }
+        self.left
+    }
+}
+
 /// Records that are counted together.
 struct Heap {
     /// The last of them.
@@ -68,8 +87,10 @@ struct Heap {
 /// What passes and what is counted.
 #[derive(Default)]
 pub(super) struct Flood {
-    allowances: HashMap<(usize, u64), Allowance>,
+    allowances: HashMap<u64, Allowance>,
     heaps: HashMap<u64, Heap>,
+    /// When heaps were last looked at, in microseconds.
+    looked: u64,
     /// Records that were counted instead of being written, since the beginning.
     pub(super) counted: u64,
 }
@@ -86,28 +107,30 @@ impl Flood {
         if matches!(record.outcome, Outcome::Loaded | Outcome::Failed { .. } | Outcome::Repeated) {
             return Some(record);
         }
-        for (number, mesh) in MESHES.iter().enumerate() {
-            let key = (mesh.key)(&record);
-            if !self.spend(number, mesh, key, record.time) {
+        let (fine, coarse) = ((FINE.key)(&record), (COARSE.key)(&record));
+        let now = record.time;
+        // Names that the coarse mesh stops are not remembered: there may be any number of them.
+        let exhausted = self.allowances.get_mut(&fine).is_some_and(|allowance| allowance.left(&FINE, now) == 0);
+        let stopped = if exhausted { Some(fine) } else { (!self.spend(&COARSE, coarse, now)).then_some(coarse) };
+        match stopped {
+            Some(key) => {
                 self.count(key, record);
-                return None;
+                None
+            }
+            None => {
+                self.spend(&FINE, fine, now);
+                Some(record)
             }
         }
-        Some(record)
     }
 
-    fn spend(&mut self, number: usize, mesh: &Mesh, key: u64, now: u64) -> bool {
+    fn spend(&mut self, mesh: &Mesh, key: u64, now: u64) -> bool {
         // Where there are too many to tell apart, the rest shares one allowance.
-        let key = if self.allowances.len() < 4 * MAX_HEAPS || self.allowances.contains_key(&(number, key)) { key } else { 0 };
-        let allowance = self.allowances.entry((number, key)).or_insert(Allowance { left: mesh.burst, at: now });
-        let gained = now.saturating_sub(allowance.at) / mesh.interval;
-        if gained > 0 {
-            allowance.left = allowance.left.saturating_add(gained).min(mesh.burst);
-            allowance.at = now;
-        }
-        let passes = allowance.left > 0;
-        allowance.left = allowance.left.saturating_sub(1);
-        passes
+        let key = if self.allowances.len() < MAX_ALLOWANCES || self.allowances.contains_key(&key) { key } else { 0 };
+        let allowance = self.allowances.entry(key).or_insert(Allowance { left: mesh.burst, at: now });
+        let left = allowance.left(mesh, now);
+        allowance.left = left.saturating_sub(1);
+        left > 0
     }
 
     /// Counts a record that there is no room for.
@@ -135,6 +158,10 @@ impl Flood {
 
     /// The heaps that have grown long enough, as records, oldest first.
     pub(super) fn flush(&mut self, now: u64) -> Vec<Record> {
+        if now.saturating_sub(self.looked) < LOOK {
+            return Vec::new();
+        }
+        self.looked = now;
         let mut done: Vec<Heap> =
             self.heaps.extract_if(|_, heap| now.saturating_sub(heap.since) >= FLUSH_AFTER).map(|(_, heap)| heap).collect();
         self.allowances.retain(|_, allowance| now.saturating_sub(allowance.at) < FORGET_AFTER);

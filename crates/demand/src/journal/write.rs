@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::flood::Flood;
 use super::parts::rotate;
+use super::read::MAX_LINE;
 use crate::Record;
 use crate::policy::JournalSettings;
 
@@ -43,6 +44,8 @@ pub struct Status {
     pub counted: u64,
     /// Lines that wait for the disk.
     pub waiting: u64,
+    /// Requests whose record would have been longer than a line may be, and was not written.
+    pub lost: u64,
     /// Why the disk takes no lines at present.
     pub error: Option<String>,
 }
@@ -163,6 +166,11 @@ impl Journal {
             // A record is made of texts and numbers: writing it as JSON does not fail.
             let mut line = serde_json::to_vec(record).unwrap_or_default();
             line.push(b'\n');
+            if line.len() > MAX_LINE {
+                self.status.lost = self.status.lost.saturating_add(record.repeated);
+                self.waiting.pop_front();
+                continue;
+            }
             if let Err(error) = self.write(&line) {
                 self.status.error = Some(error.to_string());
                 self.tried = Some(now);

@@ -117,18 +117,35 @@ pub struct Compiled {
 /// [`CompiledError::Length`] for a policy of more than 16 MiB.
 pub fn encode(policy: &Policy, grants: &[Grant]) -> Result<Vec<u8>, CompiledError> {
     let contents = postcard::to_stdvec(&(policy, grants)).map_err(|_| CompiledError::Contents)?;
-    let length = u32::try_from(contents.len()).ok().filter(|_| contents.len() <= MAX_FILE - HEADER);
-    let length = length.ok_or(CompiledError::Length { found: contents.len() })?;
+    if contents.len() > MAX_FILE - HEADER {
+        return Err(CompiledError::Length { found: contents.len() });
+    }
     let milliseconds = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
     let mut bytes = Vec::with_capacity(HEADER + contents.len());
     bytes.extend(MAGIC);
-    for number in [VERSION, milliseconds(policy.answer_within), milliseconds(policy.load_within), length, 0, 0] {
+    for number in [VERSION, milliseconds(policy.answer_within), milliseconds(policy.load_within), 0, 0, 0] {
         bytes.extend(number.to_le_bytes());
     }
     bytes.extend(contents);
-    let checksum = checksum(&bytes);
-    bytes.splice(24..28, checksum.to_le_bytes());
+    seal(&mut bytes);
     Ok(bytes)
+}
+
+/// Writes length and checksum into the header as they have to be; `false` where there is no whole header. For tests of what a right
+/// checksum lets through.
+#[doc(hidden)]
+pub fn seal(bytes: &mut [u8]) -> bool {
+    let length = bytes.len().checked_sub(HEADER).and_then(|length| u32::try_from(length).ok());
+    let Some(length) = length else { return false };
+    set(bytes, 20, length);
+    set(bytes, 24, checksum(bytes));
+    true
+}
+
+fn set(bytes: &mut [u8], at: usize, number: u32) {
+    if let Some(field) = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+        *field = number.to_le_bytes();
+    }
 }
 
 /// Reads the bytes of a compiled policy.

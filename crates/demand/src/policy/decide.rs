@@ -1,7 +1,8 @@
 //! From a question to a decision.
 
-use super::{Glob, Grant, Policy};
-use crate::{Class, Decision, Kind, RequestName, Requester, RuleRef, Verdict};
+use super::rule::Holds;
+use super::{Glob, Grant, Policy, Rule};
+use crate::{Attribution, Class, Decision, Kind, RequestName, Requester, RuleRef, Verdict};
 
 /// A module of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,8 @@ struct Case<'a> {
 }
 
 impl Policy {
-    /// Decides. Of several requesters the one that is treated most strictly counts; nobody counts as a user of whom nothing is known.
+    /// Decides. Of several requesters the one that is treated most strictly counts. If nobody was found, it could have been anyone but the
+    /// administrator, and the strictest counts again.
     ///
     /// Every module that the request stands for is decided on by the first grant or rule that matches, and the strictest verdict
     /// counts; then every further module of the plan by the first grant or rule that names modules and matches. If a further module
@@ -80,12 +82,12 @@ impl Policy {
     }
 }
 
-/// As whom a requester is judged: somebody who was not found could be any user.
+/// As whom a requester is judged: somebody who was not found could be anyone who is able to vanish, but not the administrator.
 fn faces(requester: &Requester) -> Vec<Requester> {
     if requester.kind != Kind::Unknown {
         return vec![requester.clone()];
     }
-    vec![Requester::unknown(), Requester::bare(Kind::User, crate::Attribution::None)]
+    [Kind::Unknown, Kind::User, Kind::Container, Kind::Service].map(|kind| Requester::bare(kind, Attribution::None)).to_vec()
 }
 
 /// The stricter of the two; of equals the first.
@@ -122,14 +124,10 @@ impl Case<'_> {
         if let Some(grant) = granted {
             return granting(grant);
         }
-        let fits = |rule: &&super::Rule| {
-            rule.counts(self.now)
-                && rule.is_about(self.class, &self.request, requester)
-                && (rule.modules.is_empty() || module.is_some_and(|module| rule.names(module)))
-        };
-        match self.policy.rules.iter().find(fits) {
-            Some(rule) => by_rule(rule, module),
-            None => self.policy.by_default(requester.kind),
+        let fits = |rule: &Rule| rule.modules.is_empty() || module.is_some_and(|module| rule.names(module));
+        match self.first(requester, module, fits) {
+            (Some(said), Definite::Yes) => said,
+            (unclear, _) => stricter(unclear, self.policy.by_default(requester.kind)),
         }
     }
 
@@ -138,12 +136,32 @@ impl Case<'_> {
         if let Some(grant) = self.grants.iter().find(|grant| grant.counts(self.now) && grant.names(module)) {
             return Some(granting(grant));
         }
-        let fits = |rule: &&super::Rule| rule.counts(self.now) && rule.names(module) && rule.is_about(self.class, &self.request, requester);
-        self.policy.rules.iter().find(fits).map(|rule| by_rule(rule, Some(module)))
+        self.first(requester, Some(module), |rule| rule.names(module)).0
+    }
+
+    /// What the first rule says that matches, and whether there is one. Rules before it of which it is not known whether they match may
+    /// make it stricter, never milder: the requester could be one that they match.
+    fn first(&self, requester: &Requester, module: Option<&str>, fits: impl Fn(&Rule) -> bool) -> (Option<Said>, Definite) {
+        let mut said = None;
+        for rule in self.policy.rules.iter().filter(|rule| rule.counts(self.now) && fits(rule)) {
+            match rule.is_about(self.class, &self.request, requester) {
+                Holds::No => {}
+                Holds::Unclear if rule.verdict == Verdict::Allow => {}
+                Holds::Unclear => said = Some(stricter(said, by_rule(rule, module))),
+                Holds::Yes => return (Some(stricter(said, by_rule(rule, module))), Definite::Yes),
+            }
+        }
+        (said, Definite::No)
     }
 }
 
-fn by_rule(rule: &super::Rule, module: Option<&str>) -> Said {
+/// Whether a rule is known to match.
+enum Definite {
+    Yes,
+    No,
+}
+
+fn by_rule(rule: &Rule, module: Option<&str>) -> Said {
     let module = module.filter(|_| !rule.modules.is_empty()).map(str::to_owned);
     Said { verdict: rule.verdict, rule: rule.reference(), reason: rule.reason.clone(), module }
 }

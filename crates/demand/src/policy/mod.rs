@@ -25,7 +25,7 @@ pub use decide::{Question, Wanted};
 pub use fault::{Fault, FaultKind, Place, PolicyError};
 pub use glob::Glob;
 pub use grants::{Grant, Granted};
-pub use rule::{Condition, Rule, Who};
+pub use rule::{Condition, Holds, Rule, Who};
 pub use settings::{Control, Defaults, Devices, JournalSettings, LeaseMode, Leases};
 pub use text::{date, duration, show_date, show_duration};
 

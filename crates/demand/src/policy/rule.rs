@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Glob;
-use crate::{Class, Kind, Requester, RuleRef, Verdict};
+use crate::{Attribution, Class, Device, Kind, Requester, RuleRef, Verdict};
 
 /// A rule. Each condition that it gives must hold; of several words in one condition, any.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,30 +54,78 @@ pub enum Condition {
     Bus(String),
 }
 
+/// Whether something holds of a requester of whom not all is known. The order is that of `and`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holds {
+    /// It does not.
+    No,
+    /// That is not known.
+    Unclear,
+    /// It does.
+    Yes,
+}
+
+impl From<bool> for Holds {
+    fn from(truth: bool) -> Self {
+        if truth { Self::Yes } else { Self::No }
+    }
+}
+
 impl Condition {
+    fn parse(text: &str) -> Option<Self> {
+        let pattern = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        match text.split_once(':') {
+            None if text == "removable" => Some(Self::Removable),
+            None => text.parse().ok().map(Self::Kind),
+            Some(("uid", range)) => {
+                let (from, to) = range.split_once('-').unwrap_or((range, range));
+                let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+                (from <= to).then_some(Self::Uid { from, to })
+            }
+            Some(("unit", unit)) => pattern(unit).map(Self::Unit),
+            Some(("exe", exe)) => pattern(exe).map(Self::Exe),
+            Some(("bus", bus)) => pattern(bus).map(Self::Bus),
+            Some(_) => None,
+        }
+    }
+
     /// Whether it holds.
     #[must_use]
-    pub fn holds(&self, requester: &Requester) -> bool {
-        let text = |pattern: &str, text: Option<&String>| text.is_some_and(|text| kmod::glob::matches(pattern, text));
+    pub fn holds(&self, requester: &Requester) -> Holds {
         let kind = requester.kind;
+        let process = matches!(kind, Kind::Root | Kind::Service | Kind::User | Kind::Container);
+        // A process has a user and a program; that they were not found does not mean that they are others.
+        let known = |answer: Option<bool>| if process { answer.map_or(Holds::Unclear, Holds::from) } else { Holds::No };
+        let text = |pattern: &str, text: Option<&String>| text.map(|text| kmod::glob::matches(pattern, text));
         match self {
-            Self::Kind(wanted) => kind == *wanted,
-            // What is claimed of somebody who was not found counts for nothing.
-            _ if kind == Kind::Unknown => false,
-            Self::Uid { from, to } => requester.uid.is_some_and(|uid| (*from..=*to).contains(&uid)),
-            Self::Unit(pattern) => matches!(kind, Kind::Service | Kind::Root) && text(pattern, requester.unit.as_ref()),
-            Self::Exe(pattern) => kind != Kind::Container && text(pattern, requester.exe.as_ref()),
-            Self::Removable => requester.device.as_ref().is_some_and(|device| device.removable.as_deref() == Some("removable")),
-            Self::Bus(bus) => requester.device.as_ref().is_some_and(|device| device.bus == *bus),
+            Self::Kind(wanted) => (kind == *wanted).into(),
+            Self::Uid { from, to } => known(requester.uid.map(|uid| (*from..=*to).contains(&uid))),
+            Self::Unit(_) if !matches!(kind, Kind::Service | Kind::Root) => Holds::No,
+            Self::Unit(_) if requester.by == Attribution::None => Holds::Unclear,
+            Self::Unit(pattern) => text(pattern, requester.unit.as_ref()).unwrap_or(false).into(),
+            Self::Exe(_) if kind == Kind::Container => Holds::No,
+            Self::Exe(pattern) => known(text(pattern, requester.exe.as_ref())),
+            Self::Removable => device(requester, |device| device.removable.as_deref() == Some("removable")),
+            Self::Bus(bus) => device(requester, |device| device.bus == *bus),
         }
     }
 }
 
+fn device(requester: &Requester, holds: impl Fn(&Device) -> bool) -> Holds {
+    requester.device.as_ref().is_some_and(holds).into()
+}
+
 impl Who {
+    /// A word such as `user`, `uid:1000-1999` or `service+unit:nginx.service`; `None` if it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        text.split('+').map(Condition::parse).collect::<Option<_>>().map(Self)
+    }
+
     /// Whether all its conditions hold.
     #[must_use]
-    pub fn holds(&self, requester: &Requester) -> bool {
-        self.0.iter().all(|condition| condition.holds(requester))
+    pub fn holds(&self, requester: &Requester) -> Holds {
+        self.0.iter().map(|condition| condition.holds(requester)).min().unwrap_or(Holds::Yes)
     }
 }
 
@@ -90,10 +138,17 @@ impl Rule {
 
     /// Whether class, name of the request ([`Glob::name`]) and requester are those of the rule.
     #[must_use]
-    pub fn is_about(&self, class: Class, request: &str, requester: &Requester) -> bool {
-        (self.classes.is_empty() || self.classes.contains(&class))
-            && (self.requests.is_empty() || self.requests.iter().any(|glob| glob.matches(request)))
-            && (self.requesters.is_empty() || self.requesters.iter().any(|who| who.holds(requester)))
+    pub fn is_about(&self, class: Class, request: &str, requester: &Requester) -> Holds {
+        if !self.classes.is_empty() && !self.classes.contains(&class) {
+            return Holds::No;
+        }
+        if !self.requests.is_empty() && !self.requests.iter().any(|glob| glob.matches(request)) {
+            return Holds::No;
+        }
+        if self.requesters.is_empty() {
+            return Holds::Yes;
+        }
+        self.requesters.iter().map(|who| who.holds(requester)).max().unwrap_or(Holds::No)
     }
 
     /// Whether the rule names the module ([`Glob::name`]).

@@ -6,9 +6,19 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use super::allow::{Allow, Grants, Revoke};
 use super::classes::Classes;
 use super::coldplug::Coldplug;
+use super::install::{Install, Uninstall};
+use super::learn::Learn;
+use super::leases::command::Leases;
+use super::log::Log;
+use super::policy::Policy;
 use super::run::Run;
+use super::status::{Reload, Status};
+use super::surface::Surface;
+use super::top::Top;
+use super::why::Why;
 
 /// Sees, decides, loads and explains what the running kernel asks for
 #[derive(Debug, Parser)]
@@ -23,8 +33,22 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Run),
+    Status(Status),
+    Top(Top),
+    Log(Log),
+    Why(Why),
+    Leases(Leases),
+    Allow(Allow),
+    Revoke(Revoke),
+    Grants(Grants),
+    Reload(Reload),
+    Install(Install),
+    Uninstall(Uninstall),
     Classes(Classes),
     Coldplug(Coldplug),
+    Policy(Policy),
+    Learn(Learn),
+    Surface(Surface),
 }
 
 /// Why a command failed, in full.
@@ -54,10 +78,29 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let done = match cli.command {
         Command::Run(options) => options.run(),
+        Command::Status(options) => options.run(),
+        Command::Top(options) => options.run(),
+        Command::Log(options) => options.run(),
+        Command::Why(options) => options.run(),
+        Command::Leases(options) => options.run(),
+        Command::Allow(options) => options.run(),
+        Command::Revoke(options) => options.run(),
+        Command::Grants(options) => options.run(),
+        Command::Reload(options) => options.run(),
+        Command::Install(options) => options.run(),
+        Command::Uninstall(options) => options.run(),
         Command::Classes(options) => options.run(),
         Command::Coldplug(options) => options.run(),
+        Command::Policy(options) => options.run(),
+        Command::Learn(options) => options.run(),
+        Command::Surface(options) => options.run(),
     };
     done.unwrap_or_else(|failure| {
+        // Who reads the beginning only (`| head`) is served.
+        let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+        if failure.downcast_ref::<std::io::Error>().is_some_and(closed) {
+            return ExitCode::SUCCESS;
+        }
         let _ = writeln!(std::io::stderr(), "kerneld: {failure}");
         ExitCode::FAILURE
     })

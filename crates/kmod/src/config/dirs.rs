@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where configuration lives, best first: the administrator, this boot, the local site, the distribution (two places).
@@ -22,21 +23,32 @@ pub fn files(paths: &[PathBuf], suffixes: &[&str]) -> Vec<PathBuf> {
     let mut named = BTreeMap::new();
     let mut single = Vec::new();
     for path in paths {
-        let Ok(entries) = fs::read_dir(path) else {
-            if path.is_file() {
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(_) if path.is_file() => {
                 single.push(path.clone());
+                continue;
             }
-            continue;
+            Err(_) => continue,
         };
         for entry in entries.flatten() {
             let name = entry.file_name();
             let text = name.to_string_lossy();
             let wanted = !text.starts_with('.') && suffixes.iter().any(|s| text.len() > s.len() && text.ends_with(s));
-            if wanted && !entry.path().is_dir() {
-                named.entry(name).or_insert_with(|| entry.path());
+            // A file that is hidden by one of the same name need not be looked at: `/lib` and `/usr/lib` are one directory on most systems.
+            if wanted && !named.contains_key(&name) && !is_directory(&entry) {
+                named.insert(name, entry.path());
             }
         }
     }
     single.extend(named.into_values());
     single
+}
+
+fn is_directory(entry: &fs::DirEntry) -> bool {
+    match entry.file_type() {
+        Ok(kind) if !kind.is_symlink() => kind.is_dir(),
+        _ => entry.path().is_dir(),
+    }
 }

@@ -1,5 +1,6 @@
 //! Lines of a configuration file: a `\` at the end of a line joins it with the next; `#` begins a comment line.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,10 +37,13 @@ impl Serialize for Place {
 }
 
 /// The joined lines of a file with the numbers of their first lines. Comments and empty lines are left out.
-pub(super) fn logical(text: &str) -> impl Iterator<Item = (u32, String)> {
+pub(super) fn logical(text: &str) -> impl Iterator<Item = (u32, Cow<'_, str>)> {
     let mut lines = text.lines().zip(1u32..);
     std::iter::from_fn(move || {
         let (first, number) = lines.next()?;
+        if !first.ends_with('\\') {
+            return Some((number, Cow::Borrowed(first)));
+        }
         let mut joined = String::new();
         let mut piece = first;
         while let Some(continued) = piece.strip_suffix('\\') {
@@ -47,9 +51,9 @@ pub(super) fn logical(text: &str) -> impl Iterator<Item = (u32, String)> {
             piece = lines.next().map_or("", |(next, _)| next);
         }
         joined.push_str(piece);
-        Some((number, joined))
+        Some((number, Cow::Owned(joined)))
     })
-    .filter(|(_, line)| !line.trim_start().is_empty() && !line.trim_start().starts_with('#'))
+    .filter(|(_, line)| !matches!(line.trim_start().as_bytes().first(), None | Some(b'#')))
 }
 
 /// Splits off the first word; the rest begins with its first character that is not blank.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cmdline;
 use super::lines::{self, Place};
 use crate::error::IoAction;
+use crate::index::pending::View;
 use crate::index::softdep::Softdep;
 use crate::{Error, Result, glob, name};
 
@@ -119,8 +120,13 @@ impl Config {
                 files.insert(at, (tree.join(index), Origin::Module));
             }
         }
+        let view = sources.tree.as_deref().map(View::of).unwrap_or_default();
         for (file, origin) in files {
-            match std::fs::read(&file) {
+            let bytes = match (origin, file.parent(), file.file_name().and_then(|name| name.to_str())) {
+                (Origin::Module, Some(tree), Some(index)) => view.read(tree, index),
+                _ => std::fs::read(&file),
+            };
+            match bytes {
                 Ok(bytes) => config.parse(&file, &String::from_utf8_lossy(&bytes), origin),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => unread.push(Error::io(IoAction::Read, &file, e)),
@@ -244,8 +250,8 @@ impl Config {
 }
 
 fn by_origin<'a, T>(rules: &'a [Rule<T>], module: &str) -> impl Iterator<Item = &'a Rule<T>> {
-    let of = |origin| rules.iter().filter(move |r| r.origin == origin);
-    of(Origin::Administrator).chain(of(Origin::Module)).filter(move |r| r.covers(module)).collect::<Vec<_>>().into_iter()
+    let of = |origin| rules.iter().filter(move |r| r.origin == origin && r.covers(module));
+    of(Origin::Administrator).chain(of(Origin::Module))
 }
 
 fn rule<T>(pattern: &str, what: T, place: &Place, origin: Origin) -> std::result::Result<Rule<T>, LineFault> {

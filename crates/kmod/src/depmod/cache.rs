@@ -12,7 +12,8 @@ use std::path::Path;
 use hashbrown::HashMap;
 
 use super::facts::{Facts, Module, Symbol};
-use super::find::{Found, Stamp};
+use super::find::Found;
+use crate::index::pending::Stamp;
 
 /// The file's name in the output directory.
 pub(super) const FILE: &str = "modules.scan";
@@ -163,7 +164,7 @@ impl<'a> Reader<'a> {
             let (words, _) = self.take(count.checked_mul(4)?)?.as_chunks::<4>();
             facts.links.extend(words.iter().map(|word| Symbol(u32::from_le_bytes(*word))));
             let known = facts.links.get(start..)?.iter().all(|link| link.number() < facts.symbols.len());
-            known.then(|| start..facts.links.len())
+            known.then_some(start..facts.links.len())
         };
         Some(Module { aliases, wishes, exports: links()?, imports: links()? })
     }

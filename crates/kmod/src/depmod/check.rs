@@ -6,6 +6,7 @@ use std::fs;
 use super::{FILES, Mode, Request, run};
 use crate::Result;
 use crate::config::DepmodConfig;
+use crate::index::pending::{self, Pending};
 
 /// One thing that is wrong with the index files of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,11 @@ pub enum Finding {
     },
     /// A file says something else than the tree.
     Stale {
+        /// Its name.
+        file: &'static str,
+    },
+    /// The record of a publication that was interrupted; the next run finishes it or takes it back.
+    Interrupted {
         /// Its name.
         file: &'static str,
     },
@@ -32,7 +38,7 @@ impl Finding {
     #[must_use]
     pub fn file(&self) -> &'static str {
         match self {
-            Self::Missing { file } | Self::Stale { file } | Self::Superfluous { file } => file,
+            Self::Missing { file } | Self::Stale { file } | Self::Interrupted { file } | Self::Superfluous { file } => file,
         }
     }
 }
@@ -42,6 +48,7 @@ impl fmt::Display for Finding {
         match self {
             Self::Missing { file } => write!(f, "{file} is missing"),
             Self::Stale { file } => write!(f, "{file} is damaged or not current"),
+            Self::Interrupted { file } => write!(f, "{file} tells of a run that was interrupted; the next one mends the set"),
             Self::Superfluous { file } => write!(f, "{file} should not be there"),
         }
     }
@@ -64,5 +71,6 @@ pub fn check(request: &Request, config: &DepmodConfig) -> Result<Vec<Finding>> {
             _ => None,
         }
     });
-    Ok(findings.collect())
+    let interrupted = Pending::read(&directory).map(|_| Finding::Interrupted { file: pending::FILE });
+    Ok(interrupted.into_iter().chain(findings).collect())
 }

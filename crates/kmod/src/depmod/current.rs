@@ -8,6 +8,7 @@ use super::{FILES, Request, find};
 use crate::Result;
 use crate::config::DepmodConfig;
 use crate::index::dep;
+use crate::index::pending::Pending;
 
 /// Whether the index files are all there, list exactly the modules of the tree, and are newer than every one of these and than the
 /// kernel's own lists. Nothing but names and times is looked at: [`super::check`] looks at everything.
@@ -16,6 +17,9 @@ use crate::index::dep;
 /// [`crate::Error::Io`] if the tree cannot be read.
 pub fn is_current(request: &Request, config: &DepmodConfig) -> Result<bool> {
     let directory = request.output();
+    if Pending::read(&directory).is_some() {
+        return Ok(false);
+    }
     let Some(made) = modified(&directory.join("modules.dep")) else { return Ok(false) };
     // Not every tree has device nodes, so that file may be missing.
     if FILES.iter().any(|f| *f != "modules.devname" && !directory.join(f).exists()) {

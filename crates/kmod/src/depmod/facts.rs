@@ -3,10 +3,10 @@
 //! A symbol is kept once, however many modules name it. Who provides it is then asked once for each symbol and not for each of the
 //! quarter of a million places that want one.
 
+use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use std::hash::BuildHasher;
 
 use crate::Result;
 use crate::file::{Field, Link, ModuleFile};
@@ -55,6 +55,17 @@ impl Symbol {
 }
 
 impl Facts {
+    /// Room for so many modules of a distribution. Memory that is not needed is never touched.
+    pub(super) fn with_room(modules: usize) -> Self {
+        let symbols = Symbols {
+            bytes: Vec::with_capacity(modules * 256),
+            ends: Vec::with_capacity(modules * 12),
+            numbers: HashTable::with_capacity(modules * 4),
+            hasher: DefaultHashBuilder::default(),
+        };
+        Self { symbols, texts: Vec::with_capacity(modules * 512), links: Vec::with_capacity(modules * 80) }
+    }
+
     /// Reads what depmod needs of a module.
     pub(super) fn scan(&mut self, mut file: ModuleFile) -> Result<Module> {
         let mut wishes = Vec::new();
@@ -161,14 +172,14 @@ impl Symbols {
     /// The number of a name, which it gets if it has none; `None` for one more than two thousand million.
     pub(super) fn number(&mut self, name: &[u8]) -> Option<u32> {
         let Self { bytes, ends, numbers, hasher } = self;
-        let hash = hasher.hash_one(name);
+        let hash = self::hash(hasher, name);
         if let Some(&known) = numbers.find(hash, |&n| name_in(bytes, ends, n as usize) == name) {
             return Some(known);
         }
         let number = u32::try_from(ends.len()).ok().filter(|&n| n < WEAK - 1)?;
         bytes.extend_from_slice(name);
         ends.push(bytes.len());
-        numbers.insert_unique(hash, number, |&n| hasher.hash_one(name_in(bytes, ends, n as usize)));
+        numbers.insert_unique(hash, number, |&n| self::hash(hasher, name_in(bytes, ends, n as usize)));
         Some(number)
     }
 
@@ -186,6 +197,12 @@ impl Symbols {
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.len()).map(|number| self.name(number))
     }
+}
+
+fn hash(hasher: &DefaultHashBuilder, name: &[u8]) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    hasher.write(name);
+    hasher.finish()
 }
 
 fn name_in<'a>(bytes: &'a [u8], ends: &[usize], number: usize) -> &'a [u8] {

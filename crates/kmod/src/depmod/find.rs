@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use hashbrown::HashMap;
@@ -13,6 +12,7 @@ use super::{Mode, Notice, Request};
 use crate::config::DepmodConfig;
 use crate::config::depmod::Search;
 use crate::error::IoAction;
+use crate::index::pending::Stamp;
 use crate::{Error, Result, index, name};
 
 /// A module file of a tree.
@@ -22,6 +22,7 @@ pub(super) struct Found {
     pub(super) name: String,
     /// The path as `modules.dep` gives it: relative to the release's directory, or absolute.
     pub(super) listed: String,
+    /// What tells whether it is still the file that was read.
     pub(super) stamp: Stamp,
 }
 
@@ -32,24 +33,8 @@ impl Found {
     }
 }
 
-/// What tells whether a file is still the one that was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Stamp {
-    pub(super) size: u64,
-    /// Seconds and nanoseconds of the last modification.
-    pub(super) modified: (i64, i64),
-    pub(super) inode: u64,
-}
-
-impl Stamp {
-    pub(super) fn of(metadata: &fs::Metadata) -> Self {
-        Self { size: metadata.size(), modified: (metadata.mtime(), metadata.mtime_nsec()), inode: metadata.ino() }
-    }
-
-    fn of_stat(stat: &Stat) -> Self {
-        let modified = (stat.st_mtime, stat.st_mtime_nsec);
-        Self { size: stat.st_size.cast_unsigned(), modified, inode: stat.st_ino }
-    }
+fn stamp(stat: &Stat) -> Stamp {
+    Stamp { inode: stat.st_ino, size: stat.st_size.cast_unsigned(), modified: (stat.st_mtime, stat.st_mtime_nsec) }
 }
 
 /// All modules that count, ranked: in the order of `modules.order`, the others behind them by path.
@@ -164,11 +149,11 @@ impl Walk<'_> {
                 FileType::Directory => below.directories.push(path()),
                 FileType::Symlink => below.links.push(path()),
                 FileType::RegularFile if name::is_module_file(text) => {
-                    let stamp = match self.mode {
+                    let seen = match self.mode {
                         Mode::Full => Stamp::default(),
-                        Mode::Incremental => Stamp::of_stat(&statat(&directory, text, AtFlags::SYMLINK_NOFOLLOW)?),
+                        Mode::Incremental => stamp(&statat(&directory, text, AtFlags::SYMLINK_NOFOLLOW)?),
                     };
-                    self.found.push(Found { name: name::from_word(text), listed: path(), stamp });
+                    self.found.push(Found { name: name::from_word(text), listed: path(), stamp: seen });
                 }
                 _ => {}
             }
@@ -192,7 +177,7 @@ impl Walk<'_> {
                 self.above.truncate(depth);
             }
             Ok(target) if is_module => {
-                self.found.push(Found { name: name::from_path(listed), listed: listed.to_owned(), stamp: Stamp::of_stat(&target) });
+                self.found.push(Found { name: name::from_path(listed), listed: listed.to_owned(), stamp: stamp(&target) });
             }
             Err(_) if is_module => self.notices.push(Notice::DanglingLink { path: self.tree.join(listed) }),
             _ => {}

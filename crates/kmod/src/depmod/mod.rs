@@ -130,16 +130,27 @@ pub struct Made {
 }
 
 impl Made {
-    /// Puts all files in place: each whole and on the disk before the first is visible.
+    /// Puts all files in place: each whole and on the disk before the first is visible. A publication that a killed run or a power
+    /// failure left half done is finished first.
     ///
     /// # Errors
-    /// [`Error::Io`]: the old files are then as they were.
+    /// [`Error::Io`]: the old files are then as they were, unless a finished file could not take its place, which the next run mends.
     pub fn publish(&self) -> Result<()> {
         let mine = |name: &str| self.outputs.iter().any(|o| o.name == name);
         let obsolete: Vec<&str> = FILES.iter().copied().filter(|name| !mine(name)).collect();
         publish::publish(&self.directory, &self.outputs, &obsolete)?;
-        self.scan.iter().try_for_each(|scan| publish::publish(&self.directory, std::slice::from_ref(scan), &[]))
+        self.scan.iter().try_for_each(|scan| publish::put(&self.directory, scan))
     }
+}
+
+/// Finishes a publication that a killed run or a power failure left half done, or takes it back where it was not decided: then the new
+/// set or the old one is there, whole. Without one, nothing is written. Until then, readers of this library see the decided set, and others a
+/// mix of both, in which each file is whole.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn mend(request: &Request) -> Result<()> {
+    publish::mend(&request.output())
 }
 
 /// Reads the tree and makes the index files. `progress` is told from several threads how many of how many modules have been read.

@@ -88,8 +88,9 @@ pub const FILES: [&str; 11] = [
 fn dep(material: &Material<'_>) -> Index {
     let mut seen = vec![usize::MAX; material.graph.len()];
     let mut needs = Vec::new();
-    let mut text = String::with_capacity(material.found.len() * 160);
-    let mut trie = TrieWriter::default();
+    let room = material.found.len() * 160;
+    let mut text = String::with_capacity(room);
+    let mut trie = TrieWriter::with_room(room);
     let mut bad = Vec::new();
     for (number, (rank, found, _)) in material.modules().enumerate() {
         material.graph.closure(number, &mut seen, &mut needs);
@@ -114,16 +115,22 @@ fn insert(trie: &mut TrieWriter, key: &str, value: &str, rank: u32, bad: &mut Ve
 
 fn aliases(material: &Material<'_>) -> Index {
     let mut text = alias::HEADER.to_owned();
-    text.reserve(material.facts.texts.len() * 2);
-    let mut trie = TrieWriter::default();
+    let room = material.facts.texts.len() * 2;
+    text.reserve(room);
+    let mut trie = TrieWriter::with_room(room);
     let mut bad = Vec::new();
     for (rank, found, module) in material.modules() {
-        for pattern in material.facts.aliases(module).map(String::from_utf8_lossy) {
+        for pattern in material.facts.aliases(module).map(text_of) {
             alias::write(&mut text, &pattern, &found.name);
             insert_pattern(&mut trie, pattern, &found.name, rank, &mut bad);
         }
     }
     Index { text: text.into_bytes(), bin: trie.finish(), bad }
+}
+
+/// Bytes that should be text, and nearly always are, which this looks at first.
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 fn insert_pattern(trie: &mut TrieWriter, pattern: Cow<'_, str>, module: &str, rank: u32, bad: &mut Vec<String>) {
@@ -148,12 +155,14 @@ fn symbols(material: &Material<'_>) -> Index {
     let owners = material.facts.symbols.iter().zip(material.owner);
     let mut owners: Vec<(&[u8], usize)> = owners.filter_map(|(symbol, owner)| Some((symbol, (*owner)?))).collect();
     sort_by_text(&mut owners, |(symbol, _)| symbol, |a, b| a.1.cmp(&b.1));
-    let mut text = symbols::HEADER.to_owned();
-    let mut trie = TrieWriter::default();
+    let room = owners.len() * 64;
+    let mut text = String::with_capacity(room);
+    text.push_str(symbols::HEADER);
+    let mut trie = TrieWriter::with_room(room);
     let mut bad = Vec::new();
     let mut key = String::new();
     for (symbol, owner) in owners {
-        let symbol = String::from_utf8_lossy(symbol);
+        let symbol = text_of(symbol);
         let (Some(found), Ok(rank)) = (material.found.get(owner), u32::try_from(owner)) else { continue };
         symbols::write(&mut text, &symbol, &found.name);
         key.clear();
@@ -189,7 +198,7 @@ fn devname(material: &Material<'_>, notices: &mut Vec<Notice>) -> Option<Vec<u8>
         if !material.facts.aliases(module).any(|alias| alias.starts_with(devname::PREFIX.as_bytes())) {
             continue;
         }
-        let aliases: Vec<_> = material.facts.aliases(module).map(String::from_utf8_lossy).collect();
+        let aliases: Vec<_> = material.facts.aliases(module).map(text_of).collect();
         match devname::from_aliases(&found.name, aliases.iter().map(AsRef::as_ref)) {
             FromAliases::None => {}
             FromAliases::NoNumbers { node } => notices.push(Notice::DevnameWithoutNumbers { module: found.name.clone(), node }),

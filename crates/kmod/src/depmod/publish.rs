@@ -1,59 +1,49 @@
-//! Puts the files of a set into place so that no failure leaves a damaged or half-written one.
+//! Puts a set of files into place so that neither a failure nor the end of the process or the machine leaves a damaged file or a mixed
+//! set that nobody mends.
 //!
-//! Every file is first written in full to an unnamed file of the same directory (`O_TMPFILE`, which leaves nothing behind however the
-//! process ends), flushed to the disk and compared in length; only when all of them stand does the first get its name. Signals that
-//! would end the process wait until the last one has. A file whose contents did not change only gets a new time.
+//! 1. Every file is written in full to an unnamed file of the same directory (`O_TMPFILE`, which leaves nothing behind however the
+//!    process ends), and so is the [record](crate::index::pending) of what is going to happen. All are flushed to the disk together.
+//! 2. The record gets its name, then each file gets a name of its own beside its place. The directory is flushed. Until here the old set
+//!    is untouched; from here on the new one is decided.
+//! 3. Each file takes its place by a rename, `modules.dep.bin` first: whoever reads between two renames, and does not know of the
+//!    record, finds modules where they are now, and at worst an alias that is not yet or no longer known. Obsolete files go, the directory
+//!    is flushed, the record goes.
+//!
+//! Signals that would end the process wait during the last two. What a killed run or a power failure leaves there is finished, or
+//! taken back if it was not decided, by [`mend`]; readers of this crate see the decided set meanwhile. A file whose contents did not
+//! change stays and only gets a new time. Where a file system has no unnamed files, the files have their names beside their places from
+//! the start; signals wait from there on, and what a kill leaves is removed by the next run.
 
 use std::fs::{self, File, FileTimes, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::thread::{self, Builder};
 use std::time::SystemTime;
+
+use rustix::fs::{AtFlags, CWD, FlockOperation, flock, linkat};
 
 use super::output::Output;
 use crate::error::IoAction;
+use crate::index::pending::{self, Change, Pending, STAGE, Stamp, State};
 use crate::linux::SignalsHeld;
 use crate::{Error, Result};
 
-/// What the name of a file begins with between getting a name and getting its own. Leftovers of a killed run are removed by the next.
-const STAGE: &str = ".depmod-stage-";
-
-/// A finished file that has yet to get its name.
-struct Staged<'a> {
-    output: &'a Output,
-    file: File,
-    /// Its name if the file system has no unnamed files; removed when dropped.
-    named: Option<Named>,
-}
-
-struct Named(PathBuf);
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        // After the renaming there is nothing to remove; before it, failing to remove is all that could be reported.
-        let _ = fs::remove_file(&self.0);
-    }
-}
+/// The order in which files take their places; the others follow.
+const FIRST: [&str; 2] = ["modules.dep.bin", "modules.dep"];
 
 /// Publishes a set of files in `directory`, and removes the files named in `obsolete`.
 ///
 /// # Errors
-/// [`Error::Io`]; the old set is then as it was.
+/// [`Error::Io`]; the old set is then as it was, unless the error came from a rename: the next run finishes the set then.
 pub(super) fn publish(directory: &Path, outputs: &[Output], obsolete: &[&str]) -> Result<()> {
-    let _held = SignalsHeld::hold();
-    remove_leftovers(directory);
-    let changed = outputs.iter().filter(|o| !same(&directory.join(o.name), &o.contents));
-    let changed: Vec<&Output> = changed.collect();
-    let staged = changed.iter().map(|o| stage(directory, o)).collect::<Result<Vec<_>>>()?;
-    for file in staged {
-        put_in_place(directory, file)?;
-    }
-    for name in obsolete {
-        match fs::remove_file(directory.join(name)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io(IoAction::Remove, &directory.join(name), e)),
-            _ => {}
-        }
+    let locked = Locked::directory(directory)?;
+    locked.mend()?;
+    let changed: Vec<&Output> = outputs.iter().filter(|o| !same(&directory.join(o.name), &o.contents)).collect();
+    let goes: Vec<&str> = obsolete.iter().copied().filter(|name| Stamp::at(&directory.join(name)).is_some()).collect();
+    if !changed.is_empty() || !goes.is_empty() {
+        locked.replace(&changed, &goes)?;
     }
     let now = FileTimes::new().set_modified(SystemTime::now());
     for kept in outputs.iter().filter(|o| !changed.iter().any(|c| c.name == o.name)) {
@@ -61,59 +51,223 @@ pub(super) fn publish(directory: &Path, outputs: &[Output], obsolete: &[&str]) -
         let touched = OpenOptions::new().append(true).open(&path).and_then(|f| f.set_times(now));
         touched.map_err(|e| Error::io(IoAction::Write, &path, e))?;
     }
-    File::open(directory).and_then(|d| d.sync_all()).map_err(|e| Error::io(IoAction::Sync, directory, e))
+    Ok(())
 }
 
-fn same(path: &Path, contents: &[u8]) -> bool {
-    fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() == contents.len() as u64) && fs::read(path).is_ok_and(|old| old == contents)
+/// Finishes a publication that was interrupted, or takes it back. Nothing is written where none was.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn mend(directory: &Path) -> Result<()> {
+    if Pending::read(directory).is_none() { Ok(()) } else { Locked::directory(directory)?.mend() }
 }
 
-/// Writes a file in full and makes it durable, without giving it a name that anybody looks for.
-fn stage<'a>(directory: &Path, output: &'a Output) -> Result<Staged<'a>> {
+/// Puts a file into place that nobody needs: it is not flushed, and for a moment it may not be there at all.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn put(directory: &Path, output: &Output) -> Result<()> {
     let path = directory.join(output.name);
-    let (mut file, named) = match OpenOptions::new().write(true).mode(0o644).custom_flags(libc::O_TMPFILE).open(directory) {
-        Ok(file) => (file, None),
-        Err(_) => named_file(directory, output.name).map_err(|e| Error::io(IoAction::Write, &path, e))?,
-    };
-    let staged = file.write_all(&output.contents).and_then(|()| file.sync_data()).and_then(|()| file.metadata());
-    let length = staged.map_err(|e| Error::io(IoAction::Write, &path, e))?.len();
-    if length != output.contents.len() as u64 {
-        return Err(Error::io(IoAction::Write, &path, io::ErrorKind::WriteZero.into()));
+    let locked = Locked::directory(directory)?;
+    let failed = |e| Error::io(IoAction::Write, &path, e);
+    let staged = locked.stage(output.name, &output.contents)?;
+    if let Naming::Given = staged.naming {
+        return fs::rename(pending::staged(directory, output.name), &path).map_err(failed);
     }
-    Ok(Staged { output, file, named })
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(e)),
+        _ => link(&staged.file, &path).map_err(failed),
+    }
 }
 
-fn named_file(directory: &Path, name: &str) -> io::Result<(File, Option<Named>)> {
-    let path = stage_path(directory, name);
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path)?;
-    Ok((file, Some(Named(path))))
+/// A finished file that has yet to take its place.
+struct Staged<'a> {
+    name: &'a str,
+    file: File,
+    naming: Naming,
 }
 
-fn stage_path(directory: &Path, name: &str) -> PathBuf {
-    directory.join(format!("{STAGE}{}-{name}", std::process::id()))
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    /// It has no name.
+    None,
+    /// It has its name beside its place.
+    Given,
 }
 
-fn put_in_place(directory: &Path, staged: Staged<'_>) -> Result<()> {
-    let named = match staged.named {
-        Some(named) => named,
-        None => {
-            let path = stage_path(directory, staged.output.name);
-            // An unnamed file gets its first name through its entry in /proc (open(2), O_TMPFILE).
-            let source = format!("/proc/self/fd/{}", staged.file.as_raw_fd());
-            rustix::fs::linkat(rustix::fs::CWD, source, rustix::fs::CWD, &path, rustix::fs::AtFlags::SYMLINK_FOLLOW)
-                .map_err(|e| Error::io(IoAction::Write, &path, e.into()))?;
-            Named(path)
+/// A directory that no other depmod publishes in meanwhile.
+struct Locked<'a> {
+    directory: &'a Path,
+    handle: File,
+}
+
+impl<'a> Locked<'a> {
+    fn directory(directory: &'a Path) -> Result<Self> {
+        let handle = File::open(directory).map_err(|e| Error::io(IoAction::Open, directory, e))?;
+        // The lock goes with the process. Where there are no locks, two runs at a time are still whole, each for itself.
+        let _ = flock(&handle, FlockOperation::LockExclusive);
+        Ok(Self { directory, handle })
+    }
+
+    fn mend(&self) -> Result<()> {
+        if let Some(pending) = Pending::read(self.directory) {
+            let _held = SignalsHeld::hold();
+            if pending.is_decided(self.directory) {
+                return self.finish(&pending);
+            }
+            self.remove_stages();
+            return self.remove(pending::FILE);
         }
-    };
-    let target = directory.join(staged.output.name);
-    fs::rename(&named.0, &target).map_err(|e| Error::io(IoAction::Rename, &target, e))
-}
+        self.remove_stages();
+        Ok(())
+    }
 
-fn remove_leftovers(directory: &Path) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(STAGE) {
-            // Somebody else's leftover that cannot be removed does no harm.
-            let _ = fs::remove_file(entry.path());
+    fn replace(&self, changed: &[&Output], goes: &[&str]) -> Result<()> {
+        let mut held = None;
+        let done = self.prepare(changed, goes, &mut held).and_then(|pending| {
+            self.sync()?;
+            Ok(pending)
+        });
+        match done {
+            Ok(pending) => self.finish(&pending),
+            Err(error) => {
+                self.remove_stages();
+                // If it cannot be removed, it is as good as none without the files that it tells of.
+                let _ = self.remove(pending::FILE);
+                Err(error)
+            }
         }
     }
+
+    /// Writes everything and gives it names.
+    fn prepare(&self, changed: &[&Output], goes: &[&str], held: &mut Option<SignalsHeld>) -> Result<Pending> {
+        let mut staged = Vec::with_capacity(changed.len() + 1);
+        for output in changed {
+            let file = self.stage(output.name, &output.contents)?;
+            if file.naming == Naming::Given {
+                held.get_or_insert_with(SignalsHeld::hold);
+            }
+            staged.push(file);
+        }
+        let pending = self.record(&staged, goes)?;
+        let record = self.stage(pending::FILE, pending.text().as_bytes())?;
+        staged.push(record);
+        self.flush(&staged)?;
+        held.get_or_insert_with(SignalsHeld::hold);
+        // The record first.
+        for file in staged.iter().rev() {
+            let name = if file.name == pending::FILE { self.directory.join(file.name) } else { pending::staged(self.directory, file.name) };
+            let named = match file.naming {
+                Naming::None => link(&file.file, &name),
+                Naming::Given if file.name == pending::FILE => fs::rename(pending::staged(self.directory, file.name), &name),
+                Naming::Given => Ok(()),
+            };
+            named.map_err(|e| Error::io(IoAction::Write, &name, e))?;
+        }
+        Ok(pending)
+    }
+
+    /// Writes a file in full, without giving it a name that anybody looks for.
+    fn stage<'n>(&self, name: &'n str, contents: &[u8]) -> Result<Staged<'n>> {
+        let path = self.directory.join(name);
+        let failed = |e| Error::io(IoAction::Write, &path, e);
+        let mut options = OpenOptions::new();
+        options.write(true).mode(0o644);
+        let (mut file, naming) = match options.clone().custom_flags(libc::O_TMPFILE).open(self.directory) {
+            Ok(file) => (file, Naming::None),
+            Err(_) => (options.create_new(true).open(pending::staged(self.directory, name)).map_err(failed)?, Naming::Given),
+        };
+        file.write_all(contents).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        if length != contents.len() as u64 {
+            return Err(failed(io::ErrorKind::WriteZero.into()));
+        }
+        Ok(Staged { name, file, naming })
+    }
+
+    fn record(&self, staged: &[Staged<'_>], goes: &[&str]) -> Result<Pending> {
+        let old = |name: &str| Stamp::at(&self.directory.join(name));
+        let replaced = staged.iter().map(|file| {
+            let metadata = file.file.metadata().map_err(|e| Error::io(IoAction::Read, &self.directory.join(file.name), e))?;
+            Ok(Change { name: file.name.to_owned(), new: Some(Stamp::of(&metadata)), old: old(file.name) })
+        });
+        let mut changes = replaced.collect::<Result<Vec<_>>>()?;
+        changes.extend(goes.iter().map(|name| Change { name: (*name).to_owned(), new: None, old: old(name) }));
+        changes.sort_by_key(|change| FIRST.iter().position(|first| *first == change.name).unwrap_or(FIRST.len()));
+        Ok(Pending { changes })
+    }
+
+    /// Makes files durable, all at the same time: they wait for the disk together, and a journal is written once for all.
+    fn flush(&self, staged: &[Staged<'_>]) -> Result<()> {
+        let flush = |file: &Staged<'_>| file.file.sync_all().map_err(|e| Error::io(IoAction::Sync, &self.directory.join(file.name), e));
+        thread::scope(|scope| {
+            let helper = |file| {
+                std::mem::forget(SignalsHeld::hold());
+                flush(file)
+            };
+            let threads: Vec<_> = staged.iter().map(|file| (file, Builder::new().spawn_scoped(scope, move || helper(file)))).collect();
+            let end = |(file, thread): (&Staged<'_>, io::Result<thread::ScopedJoinHandle<'_, Result<()>>>)| match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                Err(_) => flush(file),
+            };
+            threads.into_iter().map(end).fold(Ok(()), Result::and)
+        })
+    }
+
+    /// Does what is left to do of a decided set.
+    fn finish(&self, pending: &Pending) -> Result<()> {
+        for change in pending.changes.iter().filter(|change| change.state(self.directory) == State::Ready) {
+            let target = self.directory.join(&change.name);
+            match change.new {
+                Some(_) => fs::rename(change.staged(self.directory), &target).map_err(|e| Error::io(IoAction::Rename, &target, e))?,
+                None => self.remove(&change.name)?,
+            }
+        }
+        self.sync()?;
+        self.remove(pending::FILE)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.handle.sync_all().map_err(|e| Error::io(IoAction::Sync, self.directory, e))
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        let path = self.directory.join(name);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io(IoAction::Remove, &path, e)),
+            _ => Ok(()),
+        }
+    }
+
+    fn remove_stages(&self) {
+        for entry in fs::read_dir(self.directory).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(STAGE) {
+                // A leftover that cannot be removed does no harm.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// Gives an unnamed file its name, through its entry in `/proc` (open(2), `O_TMPFILE`), or without `/proc` by the right to do so.
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    let entry = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match linkat(CWD, entry, CWD, path, AtFlags::SYMLINK_FOLLOW) {
+        Err(rustix::io::Errno::NOENT) => Ok(linkat(file, "", CWD, path, AtFlags::EMPTY_PATH)?),
+        other => Ok(other?),
+    }
+}
+
+/// Whether a file says this already.
+fn same(path: &Path, contents: &[u8]) -> bool {
+    let size = contents.len() as u64;
+    let Ok(mut file) = File::open(path) else { return false };
+    if !file.metadata().is_ok_and(|m| m.is_file() && m.len() == size) {
+        return false;
+    }
+    let mut buffer = vec![0; contents.len().min(128 << 10)];
+    contents.chunks(buffer.len().max(1)).all(|part| {
+        let read = buffer.get_mut(..part.len()).map(|buffer| file.read_exact(buffer).map(|()| *buffer == *part));
+        matches!(read, Some(Ok(true)))
+    })
 }

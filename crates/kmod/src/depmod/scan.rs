@@ -25,11 +25,11 @@ pub(super) fn scan_all(tree: &Path, modules: &[&Found], facts: &mut Facts, done:
             Err(_) => openat(CWD, &path, flags, Mode::empty()),
         };
         let file = opened.map(File::from).map_err(|e| Error::io(IoAction::Open, &path, e.into()).in_file(&path));
-        answers.push((number, file.and_then(|file| ModuleFile::of_file(&path, file)).and_then(|file| facts.scan(file))));
+        answers.push((number, file.and_then(|file| ModuleFile::of_file(path, file)).and_then(|file| facts.scan(file))));
         done();
     };
     let mut answers: Vec<(usize, Result<Module>)> = Vec::with_capacity(modules.len());
-    for (others, theirs) in share(modules.len(), Default::default, scan) {
+    for (others, theirs) in share(modules.len(), || (Facts::with_room(modules.len()), Vec::with_capacity(modules.len())), scan) {
         let moved = facts.absorb(others);
         answers.extend(theirs.into_iter().map(|(number, answer)| (number, answer.map(|module| moved.module(&module)))));
     }

@@ -66,7 +66,7 @@ impl Compression {
         let most = limit.saturating_add(1);
         match self {
             Self::Gzip => flate2::read::MultiGzDecoder::new(packed).take(most).read_to_end(out),
-            Self::Xz => lzma_rust2::XzReader::new_mem_limit(packed, true, WINDOW_LIMIT_KIB).take(most).read_to_end(out),
+            Self::Xz => xz_decoder(packed).and_then(|decoder| decoder.take(most).read_to_end(out)),
             Self::Zstd => zstd_decoder(packed).and_then(|decoder| decoder.take(most).read_to_end(out)),
         }
         .map_err(failed)?;
@@ -97,6 +97,14 @@ fn zstd_at_once(packed: &[u8], limit: u64, out: &mut Vec<u8>) -> bool {
     });
     // A second frame may have filled memory that an earlier, larger module left.
     decoded.ok().flatten().is_some() && out.len() as u64 <= limit
+}
+
+/// A decoder of all streams of an xz file, one after the other.
+fn xz_decoder(packed: &[u8]) -> io::Result<liblzma::bufread::XzDecoder<&[u8]>> {
+    // Beside the dictionary the decoder needs some tables.
+    let memory = (u64::from(WINDOW_LIMIT_KIB) << 10) + (1 << 20);
+    let stream = liblzma::stream::Stream::new_stream_decoder(memory, liblzma::stream::CONCATENATED)?;
+    Ok(liblzma::bufread::XzDecoder::new_stream(packed, stream))
 }
 
 /// A decoder of all frames of a zstd file, one after the other.

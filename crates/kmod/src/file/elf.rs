@@ -77,14 +77,15 @@ impl Machine {
 /// What is needed of one section header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Section {
-    name: u32,
     kind: u32,
     pub(super) offset: u64,
     pub(super) size: u64,
     pub(super) link: u32,
+    pub(super) info: u32,
 }
 
 /// Offsets in a file header and in a section header, and the sizes of both (gABI figures 4-3 and 4-8).
+#[derive(Debug)]
 struct Shape {
     header: u64,
     shoff: usize,
@@ -93,30 +94,25 @@ struct Shape {
     offset: usize,
     size: usize,
     link: usize,
+    info: usize,
 }
 
-const ELF32: Shape = Shape { header: 52, shoff: 32, shentsize: 46, section: 40, offset: 16, size: 20, link: 24 };
-const ELF64: Shape = Shape { header: 64, shoff: 40, shentsize: 58, section: 64, offset: 24, size: 32, link: 40 };
+const ELF32: Shape = Shape { header: 52, shoff: 32, shentsize: 46, section: 40, offset: 16, size: 20, link: 24, info: 28 };
+const ELF64: Shape = Shape { header: 64, shoff: 40, shentsize: 58, section: 64, offset: 24, size: 32, link: 40, info: 44 };
 
 const SHT_NULL: u32 = 0;
 const SHT_NOBITS: u32 = 8;
 const SHN_XINDEX: u16 = 0xffff;
 
-/// What the file header and the section headers say.
-#[derive(Debug)]
-pub(super) struct Headers {
-    machine: Machine,
-    sections: Vec<Section>,
-    /// The section that holds the names of all.
-    names: usize,
-}
-
-/// An ELF object whose section headers have been read.
+/// An ELF object whose section headers have been read. They are taken apart when they are asked for: most never are.
 #[derive(Debug)]
 pub(super) struct Elf<'s> {
     pub(super) source: &'s Source,
     pub(super) machine: Machine,
-    headers: Headers,
+    shape: &'static Shape,
+    /// The section header table.
+    table: Cow<'s, [u8]>,
+    /// The names of the sections.
     names: Cow<'s, [u8]>,
 }
 
@@ -128,8 +124,9 @@ impl Section {
     }
 }
 
-impl Headers {
-    fn read(source: &Source) -> Result<Self> {
+impl<'s> Elf<'s> {
+    /// Reads the file header, the section headers and their names.
+    pub(super) fn parse(source: &'s Source) -> Result<Self> {
         let ident = source.read(Part::ElfHeader, 0, 16).map_err(|_| Error::NotAnObject)?;
         if !ident.starts_with(b"\x7fELF") {
             return Err(Error::NotAnObject);
@@ -148,30 +145,12 @@ impl Headers {
         let header = source.read(Part::ElfHeader, 0, shape.header)?;
         let number = order.u16(&header, 18).unwrap_or_default();
         let machine = Machine { class, order, number };
-        let (sections, names) = sections(source, machine, shape, &header)?;
-        Ok(Self { machine, sections, names })
-    }
-}
-
-impl<'s> Elf<'s> {
-    /// Reads the file header, the section headers and their names.
-    pub(super) fn parse(source: &'s Source) -> Result<Self> {
-        Self::with(source, Headers::read(source)?)
-    }
-
-    /// The object of a source whose headers have been read before.
-    pub(super) fn with(source: &'s Source, headers: Headers) -> Result<Self> {
-        let names = headers.sections.get(headers.names).copied();
-        let mut elf = Self { source, machine: headers.machine, headers, names: Cow::Borrowed(&[]) };
-        if let Some(names) = names {
+        let (table, names) = sections(source, machine, shape, &header)?;
+        let mut elf = Self { source, machine, shape, table, names: Cow::Borrowed(&[]) };
+        if let Some(names) = elf.numbered(names) {
             elf.names = elf.data(names)?;
         }
         Ok(elf)
-    }
-
-    /// The headers alone, to go on with when more of the source has been read.
-    pub(super) fn into_headers(self) -> Headers {
-        self.headers
     }
 
     /// The bytes of a section; none for one that takes no space in the file.
@@ -184,7 +163,8 @@ impl<'s> Elf<'s> {
 
     /// The first section of this name.
     pub(super) fn section(&self, name: &str) -> Option<Section> {
-        self.headers.sections.iter().copied().find(|s| self.name_is(s, name.as_bytes()))
+        let rest = |rest: &[u8]| rest.strip_prefix(name.as_bytes()).is_some_and(|behind| behind.first() == Some(&0));
+        self.named_entries().find(|(_, name)| rest(name)).and_then(|(entry, _)| self.decode(entry))
     }
 
     /// The bytes of the first section of this name; empty if there is none.
@@ -194,39 +174,55 @@ impl<'s> Elf<'s> {
 
     /// The section with this number in the section header table.
     pub(super) fn numbered(&self, index: u32) -> Option<Section> {
-        self.headers.sections.get(usize::try_from(index).ok()?).copied()
+        let at = usize::try_from(index).ok()?.checked_mul(self.shape.section)?;
+        self.table.get(at..at.checked_add(self.shape.section)?).and_then(|entry| self.decode(entry))
     }
 
-    /// The sections of these names, the first of each: one look at all sections.
-    pub(super) fn named<const N: usize>(&self, names: [&str; N]) -> [Option<Section>; N] {
-        let mut found = [None; N];
-        for section in &self.headers.sections {
-            let Some(rest) = usize::try_from(section.name).ok().and_then(|at| self.names.get(at..)) else { continue };
-            let here = super::symbols::until_zero(rest);
-            // Without the zero byte the name goes on behind the table.
-            if here.len() == rest.len() {
-                continue;
-            }
-            if let Some(at) = names.iter().position(|name| name.as_bytes() == here) {
-                found[at].get_or_insert(*section);
+    /// What depmod looks for, from one look at all names.
+    pub(super) fn parts(&self) -> Parts {
+        let mut parts = Parts::default();
+        for (entry, name) in self.named_entries() {
+            // The first eight letters tell all but a few apart.
+            let Some(eight) = name.first_chunk::<8>() else { continue };
+            match eight {
+                b".symtab\0" if parts.symtab.is_none() => parts.symtab = self.decode(entry),
+                b".strtab\0" if parts.strtab.is_none() => parts.strtab = self.decode(entry),
+                b".modinfo" if name.get(8) == Some(&0) && parts.modinfo.is_none() => parts.modinfo = self.decode(entry),
+                b"__ksymta" | b"__kcrcta" => parts.exports = true,
+                _ => {}
             }
         }
-        found
+        parts
     }
 
-    fn name_is(&self, section: &Section, name: &[u8]) -> bool {
-        let Some(rest) = usize::try_from(section.name).ok().and_then(|at| self.names.get(at..)) else { return false };
-        rest.starts_with(name) && rest.get(name.len()) == Some(&0)
+    /// All section headers, each with what stands in the table of names from its name on.
+    fn named_entries(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.table.chunks_exact(self.shape.section).filter_map(|entry| {
+            let at = usize::try_from(self.machine.order.u32(entry, 0)?).ok()?;
+            Some((entry, self.names.get(at..)?))
+        })
+    }
+
+    fn decode(&self, entry: &[u8]) -> Option<Section> {
+        section(entry, self.machine, self.shape)
     }
 }
 
-/// Where the names of sections are in front of the section header table, as linkers place them, in bytes.
-const NAMES: u64 = 2048;
-/// As much behind the table as a signature takes, in bytes.
-const SIGNATURE: u64 = 1024;
+/// What depmod looks for in a module.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Parts {
+    pub(super) symtab: Option<Section>,
+    pub(super) strtab: Option<Section>,
+    pub(super) modinfo: Option<Section>,
+    /// Whether there is a table of exports, or one of their checksums.
+    pub(super) exports: bool,
+}
 
-/// The part of a file that holds the section headers with their names and the signature, if the file header `head` is that of an object
-/// and the linker placed them as all do. Only worth a guess: it is read at once, and everything is checked when it is used.
+/// Where the names of sections are in front of the section header table, as linkers place them, in bytes.
+const NAMES: u64 = 1024;
+
+/// The part of a file that holds the section headers with their names, if the file header `head` is that of an object and the linker
+/// placed them as all do. Only a guess at what is worth reading at once: everything is checked when it is used.
 pub(super) fn headers(head: &[u8]) -> Option<Range<u64>> {
     if !head.starts_with(b"\x7fELF") {
         return None;
@@ -236,19 +232,19 @@ pub(super) fn headers(head: &[u8]) -> Option<Range<u64>> {
     let machine = Machine { class, order, number: 0 };
     let start = machine.word(head, shape.shoff)?;
     let size = u64::from(order.u16(head, shape.shentsize)?) * u64::from(order.u16(head, shape.shentsize + 2)?);
-    Some(start.saturating_sub(NAMES)..start.checked_add(size)?.checked_add(SIGNATURE)?)
+    Some(start.saturating_sub(NAMES)..start.checked_add(size)?)
 }
 
-/// Reads the section header table; its entries and the index of the one that holds the names.
+/// Reads the section header table; its bytes and the index of the one that holds the names.
 ///
 /// With more than 65,279 sections `e_shnum` is 0 and `e_shstrndx` is `SHN_XINDEX`: the true numbers are in the first entry.
-fn sections(source: &Source, machine: Machine, shape: &Shape, header: &[u8]) -> Result<(Vec<Section>, usize)> {
+fn sections<'s>(source: &'s Source, machine: Machine, shape: &Shape, header: &[u8]) -> Result<(Cow<'s, [u8]>, u32)> {
     let bad = |found: u64| Error::BadValue { part: Part::SectionHeaders, found };
     let offset = machine.word(header, shape.shoff).unwrap_or_default();
     let field = |at: usize| machine.order.u16(header, shape.shentsize + at).unwrap_or_default();
     let (entry_size, count, names) = (field(0), field(2), field(4));
     if offset == 0 {
-        return Ok((Vec::new(), 0));
+        return Ok((Cow::Borrowed(&[]), 0));
     }
     if usize::from(entry_size) != shape.section {
         return Err(bad(entry_size.into()));
@@ -260,17 +256,15 @@ fn sections(source: &Source, machine: Machine, shape: &Shape, header: &[u8]) -> 
     let count = if count == 0 { first()?.size } else { count.into() };
     let names = if names == SHN_XINDEX { first()?.link } else { names.into() };
     let size = count.checked_mul(entry_size.into()).ok_or_else(|| bad(count))?;
-    let table = source.read(Part::SectionHeaders, offset, size)?;
-    let all = table.chunks_exact(shape.section).filter_map(|entry| section(entry, machine, shape)).collect();
-    Ok((all, usize::try_from(names).map_err(|_| bad(names.into()))?))
+    Ok((source.read(Part::SectionHeaders, offset, size)?, names))
 }
 
 fn section(entry: &[u8], machine: Machine, shape: &Shape) -> Option<Section> {
     Some(Section {
-        name: machine.order.u32(entry, 0)?,
         kind: machine.order.u32(entry, 4)?,
         offset: machine.word(entry, shape.offset)?,
         size: machine.word(entry, shape.size)?,
         link: machine.order.u32(entry, shape.link)?,
+        info: machine.order.u32(entry, shape.info)?,
     })
 }

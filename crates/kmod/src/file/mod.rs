@@ -40,6 +40,9 @@ use crate::{Error, Result};
 use elf::{Elf, Section};
 use source::Source;
 
+/// As much behind the section headers as a signature takes, in bytes.
+const SIGNATURE: u64 = 1024;
+
 /// An open module file.
 #[derive(Debug)]
 pub struct ModuleFile {
@@ -58,7 +61,7 @@ impl ModuleFile {
     /// [`Error::Decompress`]: crate::Error::Decompress
     /// [`Error::TooLarge`]: crate::Error::TooLarge
     pub fn open(path: &Path) -> Result<Self> {
-        Source::open(path).map(|source| Self::new(path, source)).map_err(|e| e.in_file(path))
+        Source::open(path).map(|source| Self::new(path.to_path_buf(), source, SIGNATURE)).map_err(|e| e.in_file(path))
     }
 
     /// A module whose bytes are in memory; `path` only names it.
@@ -66,19 +69,23 @@ impl ModuleFile {
     /// # Errors
     /// As [`ModuleFile::open`].
     pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self> {
-        Source::from_bytes(bytes).map(|source| Self::new(path, source)).map_err(|e| e.in_file(path))
+        Source::from_bytes(bytes).map(|source| Self::new(path.to_path_buf(), source, 0)).map_err(|e| e.in_file(path))
     }
 
-    /// A module in an open file; `path` only names it.
-    pub(crate) fn of_file(path: &Path, file: File) -> Result<Self> {
-        Source::of_file(file, path).map(|source| Self::new(path, source)).map_err(|e| e.in_file(path))
-    }
-
-    fn new(path: &Path, (mut source, compression): (Source, Option<Compression>)) -> Self {
-        if let Some(range) = elf::headers(source.head()) {
-            source.fetch(range);
+    /// A module in an open file, for [`ModuleFile::scan`]; `path` only names it.
+    pub(crate) fn of_file(path: PathBuf, file: File) -> Result<Self> {
+        match Source::of_file(file, &path) {
+            Ok(source) => Ok(Self::new(path, source, 0)),
+            Err(e) => Err(e.in_file(&path)),
         }
-        Self { path: path.to_path_buf(), source, compression }
+    }
+
+    /// Reads the section headers and as many bytes `behind` them at once.
+    fn new(path: PathBuf, (mut source, compression): (Source, Option<Compression>), behind: u64) -> Self {
+        if let Some(range) = elf::headers(source.head()) {
+            source.fetch(range.start..range.end.saturating_add(behind));
+        }
+        Self { path, source, compression }
     }
 
     /// The path it was opened by.
@@ -245,24 +252,24 @@ impl ModuleFile {
 
 fn scan_elf(source: &mut Source, visit: &mut impl FnMut(Link<'_>), texts: &mut impl FnMut(&[u8])) -> Result<()> {
     let elf = Elf::parse(source)?;
-    let [symtab, strtab, modinfo] = elf.named([".symtab", ".strtab", ".modinfo"]);
+    let parts = elf.parts();
     let range = |section: Option<Section>| section.map_or(0..0, |s| s.range());
-    let (symbols, strings, info) = (range(symtab), range(strtab), range(modinfo));
-    let headers = elf.into_headers();
+    let (strings, info) = (range(parts.strtab), range(parts.modinfo));
+    let symbols = parts.symtab.map_or(0..0, |table| symbols::that_matter(&elf, table, parts.exports));
     // Linkers put the strings behind the symbols.
     if symbols.start <= strings.start && strings.start.saturating_sub(symbols.end) < NEAR {
         source.fetch(symbols.start..strings.end);
     }
     source.fetch(info);
-    let elf = Elf::with(source, headers)?;
+    let elf = Elf::parse(source)?;
     let mut exports = false;
-    symbols::each_link(&elf, &mut |link| {
+    symbols::each_link_of(&elf, &parts, &mut |link| {
         exports |= matches!(link, Link::Export { .. });
         visit(link);
     })?;
     let crc = symbols::Crc::Value(0);
     without_crcs(&elf, !exports, &mut |name| visit(Link::Export { name, crc }))?;
-    if let Some(modinfo) = modinfo {
+    if let Some(modinfo) = parts.modinfo {
         texts(&elf.data(modinfo)?);
     }
     Ok(())

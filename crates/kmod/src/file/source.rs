@@ -154,7 +154,11 @@ impl Pieces {
     fn fetch(&mut self, range: Range<u64>) -> std::io::Result<()> {
         let mut bytes = Buffer::new();
         let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        let have = bytes.fill(wanted, |rest, at| self.file.read_at(rest, range.start.saturating_add(at)))?;
+        // Less than was asked for is all there is before the end of the file; if not, the question that wants more reads again.
+        let mut more = true;
+        let read =
+            |rest: &mut [u8], at| if std::mem::take(&mut more) { self.file.read_at(rest, range.start.saturating_add(at)) } else { Ok(0) };
+        let have = bytes.fill(wanted, read)?;
         self.pieces.push(Piece { range: range.start..range.start.saturating_add(have as u64), bytes });
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! What a module offers to others and what it wants from them.
 
-use super::elf::{Class, Elf, Machine, Order};
+use std::ops::Range;
+
+use super::elf::{Class, Elf, Machine, Order, Parts, Section};
 use crate::error::Part;
 use crate::{Error, Result};
 
@@ -60,27 +62,55 @@ const SYM64: Shape = Shape { size: 24, info: 4, shndx: 6, value: 8 };
 
 /// Calls `visit` for each import and each `__crc_` symbol, in the order of the symbol table.
 pub(super) fn each_link(elf: &Elf<'_>, visit: &mut impl FnMut(Link<'_>)) -> Result<()> {
-    let [table, strings] = elf.named([".symtab", ".strtab"]);
-    let Some(table) = table else { return Ok(()) };
-    let strings = match strings.or_else(|| elf.numbered(table.link)) {
+    each_link_of(elf, &elf.parts(), visit)
+}
+
+/// [`each_link`] of an object whose parts are known.
+pub(super) fn each_link_of(elf: &Elf<'_>, parts: &Parts, visit: &mut impl FnMut(Link<'_>)) -> Result<()> {
+    let Some(table) = parts.symtab else { return Ok(()) };
+    let strings = match parts.strtab.or_else(|| elf.numbered(table.link)) {
         Some(section) => elf.data(section)?,
         None => return Err(Error::BadValue { part: Part::Strings, found: table.link.into() }),
     };
-    let entries = elf.data(table)?;
+    let shape = shape(elf);
+    let range = that_matter(elf, table, parts.exports);
+    let entries = elf.source.read(Part::SectionData, range.start, range.end - range.start)?;
+    let first = usize::try_from((range.start - table.range().start) / shape.size as u64).unwrap_or(usize::MAX);
     // Written out for the machines of nearly all modules, whose tables are gone through in a few instructions for each symbol.
     match (elf.machine.class, elf.machine.order) {
-        (Class::Elf64, Order::Little) => each_entry(elf, &entries, &strings, Order::Little, &SYM64, visit),
-        (Class::Elf64, order) => each_entry(elf, &entries, &strings, order, &SYM64, visit),
-        (Class::Elf32, order) => each_entry(elf, &entries, &strings, order, &SYM32, visit),
+        (Class::Elf64, Order::Little) => each_entry(elf, (&entries, first), &strings, Order::Little, &SYM64, visit),
+        (_, order) => each_entry(elf, (&entries, first), &strings, order, shape, visit),
     }
+}
+
+fn shape(elf: &Elf<'_>) -> &'static Shape {
+    if elf.machine.class == Class::Elf32 { &SYM32 } else { &SYM64 }
+}
+
+/// The part of the symbol table that can hold what [`each_link`] looks for. Undefined symbols are global, and globals stand behind all
+/// locals, from the entry on that `sh_info` names (gABI, chapter 4, Symbol Table). Only the checksums of exports may be local, and
+/// a module that exports has a section for that.
+pub(super) fn that_matter(elf: &Elf<'_>, table: Section, exports: bool) -> Range<u64> {
+    let Range { start, end } = table.range();
+    let first = if exports { 1 } else { u64::from(table.info).max(1) };
+    let skipped = first.saturating_mul(shape(elf).size as u64);
+    start.saturating_add(skipped).min(end)..end
 }
 
 /// What the checksum of an export is called: this and the export's name.
 const CRC: &[u8] = b"__crc_";
 
+/// `entries` are those from the one with the number `first` on.
 #[inline(always)]
-fn each_entry(elf: &Elf<'_>, entries: &[u8], strings: &[u8], order: Order, shape: &Shape, visit: &mut impl FnMut(Link<'_>)) -> Result<()> {
-    for (index, entry) in entries.chunks_exact(shape.size).enumerate().skip(1) {
+fn each_entry(
+    elf: &Elf<'_>,
+    (entries, first): (&[u8], usize),
+    strings: &[u8],
+    order: Order,
+    shape: &Shape,
+    visit: &mut impl FnMut(Link<'_>),
+) -> Result<()> {
+    for (entry, index) in entries.chunks_exact(shape.size).zip(first..) {
         let start = order.u32(entry, 0).unwrap_or_default();
         let Some(rest) = usize::try_from(start).ok().and_then(|s| strings.get(s..)) else {
             return Err(Error::BadValue { part: Part::Strings, found: start.into() });

@@ -6,6 +6,7 @@ pub mod builtin;
 pub mod dep;
 pub mod devname;
 pub mod order;
+pub(crate) mod pending;
 pub mod softdep;
 pub(crate) mod sort;
 pub mod symbols;

@@ -8,8 +8,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+pub(crate) use sys::SignalsHeld;
 pub use sys::{Peer, map, peer_credentials, peer_groups};
-pub(crate) use sys::{SignalsHeld, keep_freed_memory};
 
 use crate::error::IoAction;
 use crate::kernel::{Force, Insert, Kernel, Loaded};

@@ -80,24 +80,6 @@ pub(super) fn delete_module(name: &str, flags: libc::c_int) -> io::Result<()> {
     answer(code)
 }
 
-/// Asks the C library to keep freed memory for the next request: thousands of files are read into buffers one after the other, and each
-/// would otherwise be given back to the kernel and fetched anew, page by page.
-pub(crate) fn keep_freed_memory() {
-    /// What is kept, in bytes; a tree's largest modules need a few MiB.
-    #[cfg(target_env = "gnu")]
-    const KEPT: libc::c_int = 32 << 20;
-    #[cfg(target_env = "gnu")]
-    for parameter in [libc::M_TRIM_THRESHOLD, libc::M_MMAP_THRESHOLD] {
-        // SAFETY: sets a number in the allocator, under its own lock; memory that is in use is not touched.
-        unsafe { libc::mallopt(parameter, KEPT) };
-    }
-    #[cfg(target_env = "gnu")]
-    // SAFETY: as above.
-    unsafe {
-        libc::mallopt(libc::M_TOP_PAD, 1 << 20)
-    };
-}
-
 /// The process at the other end of a Unix socket, as the kernel vouches for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {

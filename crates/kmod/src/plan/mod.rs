@@ -149,13 +149,18 @@ impl Step {
     /// The line that `modprobe -n -v` and `--show-depends` print for the step; `None` for one that prints none.
     #[must_use]
     pub fn line(&self) -> Option<String> {
-        match &self.action {
-            Action::Insert { path } => Some(format!("insmod {} {}", path.display(), self.options)),
-            Action::Install { command, .. } => Some(format!("install {command} {}", self.options)),
-            Action::Builtin => Some(format!("builtin {}", self.module)),
-            Action::Missing => None,
-            Action::Remove => Some(format!("rmmod {}", self.module)),
-            Action::RemoveCommand { command, .. } => Some(format!("remove {command}")),
-        }
+        let path;
+        let parts = match &self.action {
+            Action::Insert { path: file } => {
+                path = file.to_string_lossy();
+                ["insmod ", &path, " ", &self.options]
+            }
+            Action::Install { command, .. } => ["install ", command, " ", &self.options],
+            Action::Builtin => ["builtin ", &self.module, "", ""],
+            Action::Missing => return None,
+            Action::Remove => ["rmmod ", &self.module, "", ""],
+            Action::RemoveCommand { command, .. } => ["remove ", command, "", ""],
+        };
+        Some(parts.concat())
     }
 }

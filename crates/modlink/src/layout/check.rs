@@ -3,9 +3,9 @@
 
 use alloc::vec::Vec;
 
-use ::object::LittleEndian as LE;
+use ::object::{LittleEndian as LE, elf};
 
-use super::{Relax, place::Placement};
+use super::{Import, Relax, place::Placement};
 use crate::{
     Error, Machine, Object, Result, Site, SymbolIndex, SymbolPlace,
     addr::index,
@@ -17,7 +17,7 @@ use crate::{
 /// What all relocations together ask for.
 #[derive(Debug)]
 pub(super) struct Marks {
-    /// By symbol: where it is, and what is asked of it.
+    /// By symbol: where it is, and what it lacks of that which can be asked of it.
     marks: Vec<u8>,
     /// The symbols that are outside of the image and used, and those inside that want a slot: few, in their order.
     listed: Vec<u32>,
@@ -34,14 +34,14 @@ impl Marks {
     fn leave(&mut self, symbol: u32, marks: u8) {
         let Some(mark) = self.marks.get_mut(index(symbol)) else { return };
         let counts = if home::is_inside(*mark) { need::SLOT } else { need::USED };
-        if *mark & counts == 0 && marks & counts != 0 {
+        if *mark & marks & counts != 0 {
             self.listed.push(symbol);
         }
-        *mark |= marks;
+        *mark &= !marks;
     }
 
     fn of(&self, symbol: u32) -> u8 {
-        self.marks.get(index(symbol)).copied().unwrap_or(0)
+        self.marks.get(index(symbol)).copied().unwrap_or(home::UNDEFINED)
     }
 
     fn select(&self, wanted: impl Fn(u8) -> bool) -> impl Iterator<Item = u32> {
@@ -55,26 +55,31 @@ impl Marks {
 
     /// The other symbols that want a slot.
     pub(super) fn wanting_slot_only(&self) -> impl Iterator<Item = u32> {
-        self.select(|mark| mark & need::SLOT != 0 && !wants_stub(mark))
+        self.select(|mark| mark & need::SLOT == 0 && !wants_stub(mark))
     }
 
     /// The used symbols that are defined in no section, common block or number of the object.
-    pub(super) fn undefined(&self) -> impl Iterator<Item = (SymbolIndex, u8)> {
+    pub(super) fn undefined<'o>(&self, object: &'o Object<'o>) -> impl Iterator<Item = Import<'o>> {
         // Symbol 0 is no symbol: relocations use it for the value 0.
         let undefined = self.select(home::is_undefined).filter(|&symbol| symbol != 0);
-        undefined.map(|symbol| (SymbolIndex(symbol), self.of(symbol)))
+        undefined.filter_map(move |symbol| {
+            let sym = object.symbols.get(index(symbol))?;
+            let name = object.strings.get(sym.st_name.get(LE));
+            let weak = sym.st_bind() == elf::STB_WEAK;
+            Some(Import { index: SymbolIndex(symbol), name, weak, only_called: self.of(symbol) & need::DATA != 0 })
+        })
     }
 }
 
 fn wants_stub(mark: u8) -> bool {
-    mark & need::STUB != 0 && !home::is_inside(mark)
+    mark & need::STUB == 0 && !home::is_inside(mark)
 }
 
 /// Checks every relocation of every loaded section.
 pub(super) fn relocations(object: &Object<'_>, placement: &Placement, relax: Relax) -> Result<Marks> {
     let mut marks = Marks { marks: object.homes.marks.clone(), listed: Vec::new() };
     let table = howto::table(object.machine, object.format);
-    let pass = Pass { object, table, needs: table.map(|howto| howto.needs), relaxable: relaxable(table), relax };
+    let pass = Pass { object, table, needs: table.map(|howto| howto.needs), looks: table.map(looks), relax };
     for table in &object.relocations {
         let Some(section) = object.sections.get(index(table.target)) else { continue };
         if !section.discarded {
@@ -96,16 +101,17 @@ struct Pass<'o> {
     table: &'static howto::Table,
     /// What each type needs: the table's column that the pass reads most, close together.
     needs: [u8; howto::TYPES],
-    /// By type, a bit each: whether it is of an instruction that may be rewritten.
-    relaxable: u64,
+    /// What the symbol of each type lacks for which a look at the instruction decides whether it is needed: all that a
+    /// symbol of the image lacks, for an instruction that may be rewritten.
+    looks: [u8; howto::TYPES],
     relax: Relax,
 }
 
-/// The types whose instructions may be rewritten, a bit each.
-fn relaxable(table: &howto::Table) -> u64 {
-    const { assert!(howto::TYPES <= u64::BITS as usize) };
-    let bits = (0..u64::BITS).zip(table).filter(|(_, howto)| howto.formula == Formula::SlotRelaxable);
-    bits.fold(0, |bits, (number, _)| bits | (1 << number))
+/// What a symbol lacks when the instruction of a relocation of that type may do without.
+fn looks(howto: Howto) -> u8 {
+    // No symbol lacks nothing: there is no way to refuse nothing.
+    const { assert!(home::IMAGE & need::REFUSAL != 0) };
+    if howto.formula == Formula::SlotRelaxable { home::IMAGE } else { 0 }
 }
 
 impl Pass<'_> {
@@ -126,22 +132,23 @@ impl Pass<'_> {
     #[inline(never)]
     fn skip_free<'e>(&self, marks: &[u8], size: u64, code: &[u8], entries: &'e [Rela]) -> &'e [Rela] {
         let Some(last) = size.checked_sub(WIDEST) else { return entries };
-        let (all_needs, relaxable) = (&self.needs, self.relaxable);
+        let (needs, looks) = (&self.needs, &self.looks);
         let is_free = |entry: &Rela| {
             let (kind, symbol) = (index(entry.r_type(LE, false).0), index(entry.r_sym(LE, false)));
-            let (Some(&needs), Some(&mark)) = (all_needs.get(kind), marks.get(symbol)) else { return false };
+            let (Some(&needs), Some(&look), Some(&mark)) = (needs.get(kind), looks.get(kind), marks.get(symbol)) else { return false };
             if entry.r_offset.get(LE) > last {
                 return false;
             }
-            match needs & !mark {
-                0 => true,
-                // The bit is there, since the table of needs has as many types.
-                need::SLOT => (relaxable >> kind) & 1 != 0 && home::is_inside(mark) && relax::reaches_own_image(code, entry),
-                _ => false,
-            }
+            needs & mark == 0 || ((mark == look) & relax::is_load(code, entry)) || (mark == look && relax::reaches_own_image(code, entry))
         };
-        let free = entries.iter().take_while(|entry| is_free(entry)).count();
-        entries.get(free..).unwrap_or_default()
+        let mut rest = entries.iter();
+        loop {
+            let before = rest.as_slice();
+            match rest.next() {
+                Some(entry) if is_free(entry) => {}
+                _ => return before,
+            }
+        }
     }
 
     /// Checks any relocation and leaves its marks.

@@ -3,7 +3,7 @@
 use alloc::{vec, vec::Vec};
 use core::ops::Range;
 
-use ::object::LittleEndian as LE;
+use ::object::{LittleEndian as LE, elf};
 
 use super::{LayoutOptions, Parts, UseCount, above_page, slots::Slots};
 use crate::{
@@ -179,6 +179,11 @@ impl Placement {
     #[inline]
     pub(crate) fn of(&self, section: u32) -> Option<u32> {
         self.sections.get(index(section)).copied().filter(|&place| place != NOWHERE)
+    }
+
+    /// By section index, for those that fit in a symbol's record (gABI `SHN_LORESERVE`): its place, or a number above 2^31.
+    pub(crate) fn direct(&self) -> &[u32] {
+        self.sections.get(..usize::from(elf::SHN_LORESERVE)).unwrap_or(&self.sections)
     }
 
     /// The place of every section, or nothing for those outside of the image.

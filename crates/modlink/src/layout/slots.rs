@@ -1,6 +1,6 @@
 //! The slots of the global offset table and the stubs for calls that do not reach.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 use super::check::Marks;
 use crate::addr::index;
@@ -15,8 +15,6 @@ pub(crate) struct Slots {
     pub(crate) symbols: Vec<u32>,
     /// How many of the first slots have a stub.
     pub(crate) stubs: u32,
-    /// By symbol: its slot plus one, or 0; empty when there is no slot at all.
-    numbers: Vec<u32>,
 }
 
 impl Slots {
@@ -26,24 +24,20 @@ impl Slots {
         slots.symbols.extend(marks.wanting_stub());
         slots.stubs = u32::try_from(slots.symbols.len()).unwrap_or(u32::MAX);
         slots.symbols.extend(marks.wanting_slot_only());
-        if !slots.symbols.is_empty() {
-            slots.numbers = vec![0; marks.len()];
-            for (number, &symbol) in (1_u32..).zip(&slots.symbols) {
-                if let Some(entry) = slots.numbers.get_mut(index(symbol)) {
-                    *entry = number;
-                }
-            }
-        }
         slots
     }
 
-    /// The slot of a symbol.
-    #[inline]
+    /// The slot of a symbol, if it has one: those with a stub and those without are each in the order of the symbols.
     pub(crate) fn of(&self, symbol: u32) -> Option<u32> {
-        self.numbers.get(index(symbol)).and_then(|number| number.checked_sub(1))
+        let (with_stub, others) = self.symbols.split_at_checked(index(self.stubs))?;
+        let slot = match with_stub.binary_search(&symbol) {
+            Ok(at) => at,
+            Err(_) => with_stub.len().checked_add(others.binary_search(&symbol).ok()?)?,
+        };
+        u32::try_from(slot).ok()
     }
 
-    /// The stub of a symbol.
+    /// The stub of a symbol, if it has one.
     pub(crate) fn stub_of(&self, symbol: u32) -> Option<u32> {
         self.of(symbol).filter(|&slot| slot < self.stubs)
     }

@@ -7,17 +7,22 @@ use crate::{
     addr::index,
     howto::{self, Formula, Howto, Misfit, Shortcut},
     layout::{STUB, site, unloaded_home},
-    link::relax::{self, Load},
+    link::{Targets, relax},
     object::{Class, Rela, Relocations, Section},
 };
+
+type Shortcuts = [Shortcut; howto::TYPES];
 
 /// The applying pass over all relocations.
 pub(super) struct Pass<'l> {
     layout: &'l Layout<'l>,
-    values: &'l [u64],
+    base: Addr,
+    targets: &'l Targets<'l>,
     types: &'static howto::Table,
-    /// The straight line of each type: the table's column that the pass reads most, close together.
-    shortcuts: [Shortcut; howto::TYPES],
+    /// The straight line of each type where instructions are rewritten and where they are not: the table's column that
+    /// the pass reads most, close together.
+    rewriting: Shortcuts,
+    keeping: Shortcuts,
     /// The run address of the global offset table.
     table: u64,
     /// The run address of the first stub.
@@ -29,14 +34,17 @@ pub(super) struct Pass<'l> {
 }
 
 impl<'l> Pass<'l> {
-    pub(super) fn new(layout: &'l Layout<'_>, base: Addr, values: &'l [u64]) -> Self {
+    pub(super) fn new(layout: &'l Layout<'_>, base: Addr, targets: &'l Targets<'l>) -> Self {
         let object = layout.object;
         let types = howto::table(object.machine, object.format);
+        let rewriting = types.map(|howto| howto.shortcut);
         Self {
             layout,
-            values,
+            base,
+            targets,
             types,
-            shortcuts: types.map(|howto| howto.shortcut),
+            rewriting,
+            keeping: rewriting.map(|shortcut| if shortcut == Shortcut::Rewrite { Shortcut::Slot } else { shortcut }),
             table: base.offset(layout.placement.table.into()).0,
             stubs: base.offset(layout.placement.stubs.into()).0,
             slot: object.machine.pointer().into(),
@@ -44,15 +52,15 @@ impl<'l> Pass<'l> {
         }
     }
 
-    /// Copies a section that runs at `run` to `bytes` and applies its relocations.
-    pub(super) fn section(&self, section: &Section<'_>, run: u64, tables: &[Relocations<'_>], bytes: &mut [u8]) -> Result<()> {
+    /// Copies a section that runs at `start` from the base to `bytes` and applies its relocations.
+    pub(super) fn section(&self, section: &Section<'_>, start: u32, tables: &[Relocations<'_>], bytes: &mut [u8]) -> Result<()> {
         let mut copy = Copy { from: section.data, done: 0 };
         for table in tables {
             if self.discarded && section.class == Class::EhFrame {
                 copy.all(bytes);
-                self.unwind_tables(section, run, &table.entries, bytes)?;
+                self.unwind_tables(section, start, &table.entries, bytes)?;
             } else {
-                self.table(section, run, &table.entries, bytes, &mut copy)?;
+                self.table(section, start, &table.entries, bytes, &mut copy)?;
             }
         }
         copy.all(bytes);
@@ -61,18 +69,18 @@ impl<'l> Pass<'l> {
 
     /// Applies one table. Bytes are copied a piece at a time and relocated while they are in the nearest cache; the
     /// relocations of an assembler are in the order of their places, and any other order is right too.
-    fn table(&self, section: &Section<'_>, run: u64, entries: &[Rela], bytes: &mut [u8], copy: &mut Copy<'_>) -> Result<()> {
-        let relax = match self.layout.options.relax {
-            Relax::WherePossible if section.class.is_code() => Relax::WherePossible,
-            _ => Relax::Never,
+    fn table(&self, section: &Section<'_>, start: u32, entries: &[Rela], bytes: &mut [u8], copy: &mut Copy<'_>) -> Result<()> {
+        let shortcuts = match self.layout.options.relax {
+            Relax::WherePossible if section.class.is_code() => &self.rewriting,
+            _ => &self.keeping,
         };
         let mut rest = entries;
         loop {
             let copied = bytes.get_mut(..copy.done).unwrap_or_default();
-            rest = self.straight(run, relax, rest, copied);
+            rest = self.straight(start, shortcuts, rest, copied);
             let [entry, behind @ ..] = rest else { return Ok(()) };
             if copy.covers(entry) {
-                self.one(section, run, entry, bytes)?;
+                self.one(section, start, entry, bytes)?;
                 rest = behind;
             } else {
                 copy.more(bytes);
@@ -81,64 +89,67 @@ impl<'l> Pass<'l> {
     }
 
     /// Unwind tables of an object with discarded groups: the entries of code that is not there stay empty.
-    fn unwind_tables(&self, section: &Section<'_>, run: u64, entries: &[Rela], bytes: &mut [u8]) -> Result<()> {
+    fn unwind_tables(&self, section: &Section<'_>, start: u32, entries: &[Rela], bytes: &mut [u8]) -> Result<()> {
         let (object, placement) = (self.layout.object, &self.layout.placement);
         let mut there = entries.iter().filter(|entry| unloaded_home(object, placement, entry.r_sym(LE, false)).is_none());
-        there.try_for_each(|entry| self.one(section, run, entry, bytes))
+        there.try_for_each(|entry| self.one(section, start, entry, bytes))
     }
 
     /// Applies relocations as long as they are of the frequent types and in reach, and answers the others. This loop
-    /// decides how fast the pass is, so it does nothing else.
+    /// decides how fast the pass is, so it does nothing else. It computes with distances from the base: those of the
+    /// image and of imports in reach fit in 32 bits.
     #[inline(never)]
-    fn straight<'e>(&self, run: u64, relax: Relax, entries: &'e [Rela], bytes: &mut [u8]) -> &'e [Rela] {
-        let values = self.values;
+    fn straight<'e>(&self, start: u32, shortcuts: &Shortcuts, entries: &'e [Rela], bytes: &mut [u8]) -> &'e [Rela] {
+        let (distances, start, base) = (self.targets.distances(), u64::from(start), self.base.0);
         let mut apply = |entry: &Rela| {
-            let offset = entry.r_offset.get(LE);
-            let (Some(&target), Ok(at)) = (values.get(index(entry.r_sym(LE, false))), usize::try_from(offset)) else {
-                return false;
-            };
-            let addend = entry.r_addend.get(LE);
-            let (plus, place) = (target.wrapping_add_signed(addend), run.wrapping_add(offset));
-            match self.shortcuts.get(index(entry.r_type(LE, false).0)).copied().unwrap_or(Shortcut::None) {
-                Shortcut::Distance => {
-                    let distance = i32::try_from(plus.wrapping_sub(place).cast_signed());
-                    distance.is_ok_and(|distance| put(bytes, at, distance.to_le_bytes()))
-                }
-                Shortcut::Word => put(bytes, at, plus.to_le_bytes()),
-                Shortcut::Rewrite => match relax {
-                    Relax::Never => self.slot(entry, place, bytes),
-                    Relax::WherePossible => match relax::load(bytes, at, addend, target, place) {
-                        Load::Rewritten => true,
-                        Load::Far => self.slot(entry, place, bytes),
-                        Load::OtherForm => false,
-                    },
-                },
-                Shortcut::None => false,
+            let Some(target) = distances.of(entry.r_sym(LE, false)) else { return false };
+            let (at, addend) = (checked_offset(entry), entry.r_addend.get(LE));
+            let plus = target.wrapping_add_signed(addend);
+            let distance = signed(plus.wrapping_sub(at as u64).wrapping_sub(start));
+            // No `match`: the compiler would make a table of jumps of it, which costs twice as much.
+            let shortcut = shortcut(shortcuts, entry);
+            if shortcut == Shortcut::Distance {
+                return distance.is_some_and(|distance| put(bytes, at, distance.to_le_bytes()));
             }
+            if shortcut == Shortcut::Rewrite {
+                return match distance {
+                    Some(distance) => relax::load(bytes, at, addend, distance),
+                    None => self.slot(entry, start, bytes),
+                };
+            }
+            if shortcut == Shortcut::Word { put(bytes, at, plus.wrapping_add(base).to_le_bytes()) } else { self.slot(entry, start, bytes) }
         };
-        let applied = entries.iter().take_while(|entry| apply(entry)).count();
-        entries.get(applied..).unwrap_or_default()
-    }
-
-    /// Makes an instruction refer to its slot, if there is one.
-    fn slot(&self, entry: &Rela, place: u64, bytes: &mut [u8]) -> bool {
-        let Some(slot) = self.layout.slots.of(entry.r_sym(LE, false)) else { return false };
-        let slot = self.table.wrapping_add(u64::from(slot).wrapping_mul(self.slot));
-        let distance = slot.wrapping_add_signed(entry.r_addend.get(LE)).wrapping_sub(place);
-        match (i32::try_from(distance.cast_signed()), usize::try_from(entry.r_offset.get(LE))) {
-            (Ok(distance), Ok(at)) => put(bytes, at, distance.to_le_bytes()),
-            _ => false,
+        let mut rest = entries.iter();
+        loop {
+            let before = rest.as_slice();
+            match rest.next() {
+                Some(entry) if apply(entry) => {}
+                _ => return before,
+            }
         }
     }
 
+    /// Makes an instruction of the section at `start` refer to its slot, if it may and there is one.
+    #[inline(never)]
+    fn slot(&self, entry: &Rela, start: u64, bytes: &mut [u8]) -> bool {
+        if !matches!(shortcut(&self.keeping, entry), Shortcut::Slot) {
+            return false;
+        }
+        let Some(slot) = self.targets.slot(entry.r_sym(LE, false)) else { return false };
+        let slot = self.table.wrapping_add(u64::from(slot).wrapping_mul(self.slot));
+        let (at, place) = (checked_offset(entry), self.base.offset(start).offset(entry.r_offset.get(LE)).0);
+        let distance = signed(slot.wrapping_add_signed(entry.r_addend.get(LE)).wrapping_sub(place));
+        distance.is_some_and(|distance| put(bytes, at, distance.to_le_bytes()))
+    }
+
     /// Applies any relocation.
-    fn one(&self, section: &Section<'_>, run: u64, entry: &Rela, bytes: &mut [u8]) -> Result<()> {
+    fn one(&self, section: &Section<'_>, start: u32, entry: &Rela, bytes: &mut [u8]) -> Result<()> {
         let Ok(at) = usize::try_from(entry.r_offset.get(LE)) else { return Err(outside(section, entry)) };
         let howto = howto::checked(self.types, entry.r_type(LE, false).0);
         let symbol = entry.r_sym(LE, false);
-        let target = self.values.get(index(symbol)).copied().unwrap_or(0);
+        let target = self.targets.addr(symbol).unwrap_or_default().0;
         let addend = entry.r_addend.get(LE);
-        let place = run.wrapping_add(entry.r_offset.get(LE));
+        let place = self.base.offset(start.into()).offset(entry.r_offset.get(LE)).0;
         let plus = target.wrapping_add_signed(addend);
         let relax = self.layout.options.relax == Relax::WherePossible && section.class.is_code();
         let value = match howto.formula {
@@ -159,7 +170,7 @@ impl<'l> Pass<'l> {
     fn uncommon(&self, formula: Formula, symbol: u32, addend: i64, place: u64, plus: u64, before: &[u8]) -> u64 {
         let in_table = || {
             // The layout reserved a slot for every symbol that reaches this line.
-            let slot = u64::from(self.layout.slots.of(symbol).unwrap_or(0));
+            let slot = u64::from(self.targets.slot(symbol).unwrap_or(0));
             slot.wrapping_mul(self.slot).wrapping_add_signed(addend)
         };
         match formula {
@@ -253,10 +264,31 @@ impl Copy<'_> {
     }
 }
 
+/// The straight line for a relocation, whose type the checking pass has found below the number of types.
+#[inline]
+fn shortcut(shortcuts: &Shortcuts, entry: &Rela) -> Shortcut {
+    const { assert!(howto::TYPES.is_power_of_two()) };
+    shortcuts[index(entry.r_type(LE, false).0) & (howto::TYPES - 1)]
+}
+
+/// The offset of a relocation in bytes. The checking pass has found it inside of its section, which is part of an image,
+/// so 32 bits hold it; and with so few a sum of it and a field's size needs no check.
+#[inline]
+fn checked_offset(entry: &Rela) -> usize {
+    index(entry.r_offset.get(LE) as u32)
+}
+
+/// The number as a signed one of 32 bits, if it is one.
+#[inline]
+fn signed(number: u64) -> Option<i32> {
+    let low = number as i32;
+    (i64::from(low).cast_unsigned() == number).then_some(low)
+}
+
 /// Stores `field` at `at`, if that is inside.
 #[inline]
 fn put<const N: usize>(bytes: &mut [u8], at: usize, field: [u8; N]) -> bool {
-    let place = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
+    let place = at.checked_add(N).and_then(|end| bytes.get_mut(at..end)).and_then(<[u8]>::first_chunk_mut);
     place.is_some_and(|place| {
         *place = field;
         true

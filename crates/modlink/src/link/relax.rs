@@ -8,6 +8,13 @@ use crate::object::Rela;
 /// A displacement of an instruction's last field is relative to the end of the instruction, 4 bytes behind the field.
 const ADDEND: i64 = -4;
 
+/// Opcode and ModRM of `mov slot(%rip), %reg` as a number in which the bits of [`LOAD_MASK`] count: all but the register.
+const LOAD: u16 = 0x058b;
+const LOAD_MASK: u16 = 0xc7ff;
+
+/// The opcode of `lea`.
+const LEA: u8 = 0x8d;
+
 /// An instruction whose operand is a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -37,18 +44,19 @@ fn form(bytes: &[u8], offset: usize) -> Option<Form> {
     }
 }
 
-/// Whether the instruction is of the most frequent form, [`Form::Load`].
+/// Whether the instruction at a relocation is of the most frequent form, [`Form::Load`], and the addend is that of all
+/// compilers: then it becomes one with a 32-bit distance.
 #[inline]
-fn is_load(data: &[u8], offset: usize) -> bool {
-    let instruction = data.get(offset.wrapping_sub(2)..).and_then(<[u8]>::first_chunk::<2>);
-    instruction.is_some_and(|instruction| u16::from_le_bytes(*instruction) & 0xc7ff == 0x058b)
+pub(crate) fn is_load(data: &[u8], entry: &Rela) -> bool {
+    let start = usize::try_from(entry.r_offset.get(LE)).ok().and_then(|offset| offset.checked_sub(2));
+    let before = start.and_then(|start| data.get(start..)).and_then(<[u8]>::first_chunk::<2>);
+    before.is_some_and(|before| (u16::from_le_bytes(*before) & LOAD_MASK == LOAD) & (entry.r_addend.get(LE) == ADDEND))
 }
 
 /// Whether the instruction at a relocation becomes one with a 32-bit distance, which always reaches within an image.
-#[inline]
 pub(crate) fn reaches_own_image(data: &[u8], entry: &Rela) -> bool {
     let Ok(offset) = usize::try_from(entry.r_offset.get(LE)) else { return false };
-    entry.r_addend.get(LE) == ADDEND && (is_load(data, offset) || matches!(form(data, offset), Some(Form::Call | Form::Jump)))
+    entry.r_addend.get(LE) == ADDEND && matches!(form(data, offset), Some(Form::Load | Form::Call | Form::Jump))
 }
 
 /// Whether the field at `offset` is the distance of a `call`, `jmp` or conditional jump. No operand that is relative to
@@ -58,32 +66,19 @@ pub(crate) fn is_direct_branch(data: &[u8], offset: u64) -> bool {
     matches!(data.get(..offset), Some([.., 0xe8 | 0xe9] | [.., 0x0f, 0x80..=0x8f]))
 }
 
-/// What became of an instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Load {
-    /// It does without its slot.
-    Rewritten,
-    /// It keeps its slot, for its target is out of reach.
-    Far,
-    /// It is of another form, for which see [`rewrite`].
-    OtherForm,
-}
-
-/// Rewrites `mov slot(%rip), %reg`, by far the most frequent form, into `lea target(%rip), %reg`.
+/// Rewrites `mov slot(%rip), %reg`, by far the most frequent form, into `lea target(%rip), %reg`; `distance` is the new
+/// value of the field at `offset`. False, and nothing changed, when the instruction is of another form.
 #[inline]
-pub(crate) fn load(bytes: &mut [u8], offset: usize, addend: i64, target: u64, place: u64) -> Load {
-    let start = offset.wrapping_sub(2);
-    match bytes.get_mut(start..).and_then(<[u8]>::first_chunk_mut::<6>) {
-        Some([opcode @ 0x8b, modrm, field @ ..]) if *modrm & 0xc7 == 0x05 && addend == ADDEND => {
-            let Ok(distance) = i32::try_from(target.wrapping_sub(place).wrapping_sub(4).cast_signed()) else {
-                return Load::Far;
-            };
-            *opcode = 0x8d;
-            *field = distance.to_le_bytes();
-            Load::Rewritten
-        }
-        _ => Load::OtherForm,
+pub(crate) fn load(bytes: &mut [u8], offset: usize, addend: i64, distance: i32) -> bool {
+    let (Some(start), Some(end)) = (offset.checked_sub(2), offset.checked_add(4)) else { return false };
+    let instruction = bytes.get_mut(start..end).and_then(<[u8]>::first_chunk_mut::<6>);
+    let Some([opcode, modrm, field @ ..]) = instruction else { return false };
+    if (u16::from_le_bytes([*opcode, *modrm]) & LOAD_MASK != LOAD) | (addend != ADDEND) {
+        return false;
     }
+    *opcode = LEA;
+    *field = distance.to_le_bytes();
+    true
 }
 
 /// Rewrites the instruction whose field is at `offset` so that it uses `target` itself; `place` is the run address of
@@ -121,7 +116,7 @@ fn replace(bytes: &mut [u8], offset: usize, form: Form, number: i32) -> Option<(
     let [a, b, c, d] = number.to_le_bytes();
     let register = (modrm >> 3) & 7;
     *instruction = match form {
-        Form::Load => [0x8d, modrm, a, b, c, d],
+        Form::Load => [LEA, modrm, a, b, c, d],
         Form::Call => [0x67, 0xe8, a, b, c, d],
         Form::Jump => [0xe9, a, b, c, d, 0x90],
         Form::Test => [0xf7, 0xc0 | register, a, b, c, d],

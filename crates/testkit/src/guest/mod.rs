@@ -13,6 +13,7 @@ mod programs;
 mod session;
 mod slots;
 mod subset;
+mod trigger;
 mod vmlinux;
 mod whole;
 
@@ -30,11 +31,12 @@ pub use outside::Headers;
 pub use programs::program;
 pub use session::Session;
 pub use subset::subset;
+pub use trigger::{TRIGGER, Triggered};
 pub use whole::WholeTree;
 
 use crate::debian::{self, FetchError};
 
-/// How long a guest may run.
+/// How long a guest may run, unless it is allowed more.
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// The guest's `/init`: mounts, runs the script, says its status, ends the machine.
@@ -77,6 +79,7 @@ pub struct Guest {
     memory: u32,
     append: String,
     devices: Vec<String>,
+    limit: Duration,
     monitored: bool,
 }
 
@@ -103,7 +106,7 @@ impl Guest {
         }
         archive.file("init", 0o755, INIT.as_bytes());
         let memory = if flavour == Flavour::Uml { 256 } else { 512 };
-        Ok(Self { machine, archive, memory, append: String::new(), devices: Vec::new(), monitored: false })
+        Ok(Self { machine, archive, memory, append: String::new(), devices: Vec::new(), limit: LIMIT, monitored: false })
     }
 
     /// The kernel that it boots.
@@ -120,6 +123,12 @@ impl Guest {
     /// More memory, in MiB.
     pub fn memory(&mut self, mib: u32) -> &mut Self {
         self.memory = mib;
+        self
+    }
+
+    /// More time than ten minutes.
+    pub fn patience(&mut self, limit: Duration) -> &mut Self {
+        self.limit = limit;
         self
     }
 
@@ -140,6 +149,13 @@ impl Guest {
         self.archive.file("bin/host", 0o755, host::PROGRAM.as_bytes());
         self.monitored = true;
         self
+    }
+
+    /// Lets the guest's clock count instructions, one for a nanosecond, instead of looking at this machine's: times that are measured
+    /// in the guest are those of a processor of a fixed speed then, however busy this one is. Waiting takes no time here. Not for
+    /// user-mode Linux.
+    pub fn counting(&mut self) -> &mut Self {
+        self.devices(&["-icount", "shift=0,sleep=off"])
     }
 
     /// Puts the static multi-call program into `/sbin` under all its names.
@@ -212,14 +228,14 @@ impl Guest {
         let _slot = slots::Slot::take().map_err(failed)?;
         let complaints = std::fs::File::create(scratch.path().join("stderr")).map_err(failed)?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(complaints).spawn().map_err(failed)?;
-        let mut run = watch(child, host::Host::new(monitor));
+        let mut run = watch(child, host::Host::new(monitor), self.limit);
         run.console.push_str(&std::fs::read_to_string(scratch.path().join("stderr")).unwrap_or_default());
         Ok(run)
     }
 }
 
 /// Reads the console to its end, and ends a guest that takes too long.
-fn watch(mut child: Child, mut host: host::Host) -> Run {
+fn watch(mut child: Child, mut host: host::Host, limit: Duration) -> Run {
     let mut output = child.stdout.take().expect("the console is piped");
     let console = Arc::new(Mutex::new(Vec::new()));
     let shown = Arc::clone(&console);
@@ -231,7 +247,7 @@ fn watch(mut child: Child, mut host: host::Host) -> Run {
     });
     let start = Instant::now();
     while matches!(child.try_wait(), Ok(None)) {
-        if start.elapsed() > LIMIT && child.kill().is_ok() {
+        if start.elapsed() > limit && child.kill().is_ok() {
             let _status = child.wait();
             break;
         }

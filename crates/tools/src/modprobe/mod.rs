@@ -162,22 +162,29 @@ impl Modprobe {
             return show::symbols(self, console);
         }
         let session = Session::open(self, kernel, console)?;
+        let outcome = self.task(&session, kernel, console);
+        // The process ends: to give back each of its many small pieces of memory first would take longer than some of the tasks.
+        std::mem::forget(session);
+        outcome
+    }
+
+    fn task<K: kmod::kernel::Kernel>(&self, session: &Session, kernel: &mut K, console: &mut Console) -> Outcome {
         if let Some(form) = self.graph {
-            report::graph(self, form, &session, kernel, console)
+            report::graph(self, form, session, kernel, console)
         } else if self.lint {
-            report::lint_configuration(self, &session, console)
+            report::lint_configuration(self, session, console)
         } else if self.show_closure {
-            report::show_closure(self, &session, console)
+            report::show_closure(self, session, console)
         } else if self.show_config {
-            show::config(self, &session, console)
+            show::config(self, session, console)
         } else if self.show_alias {
-            show::aliases(self, &session, console)
+            show::aliases(self, session, console)
         } else if self.show_depends {
-            show::depends(self, &session, console)
+            show::depends(self, session, console)
         } else if self.remove {
-            unload::unload(self, &session, kernel, console)
+            unload::unload(self, session, kernel, console)
         } else {
-            load::load(self, &session, kernel, console)
+            load::load(self, session, kernel, console)
         }
     }
 

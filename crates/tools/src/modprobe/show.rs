@@ -53,7 +53,9 @@ pub(super) fn depends(options: &Modprobe, session: &Session, console: &mut Conso
 }
 
 fn lines(plan: &Plan) -> String {
-    plan.steps.iter().filter_map(|s| s.line()).map(|line| format!("{line}\n")).collect()
+    let mut lines = String::new();
+    plan.steps.iter().filter_map(|s| s.line()).for_each(|line| lines.extend([line.as_str(), "\n"]));
+    lines
 }
 
 /// `-c`: the configuration in its own syntax, then the aliases of the tree.

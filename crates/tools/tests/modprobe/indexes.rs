@@ -113,33 +113,6 @@ fn a_full_disk_leaves_the_old_files_whole() {
 }
 
 #[test]
-fn killed_at_any_moment_leaves_whole_files() {
-    let world = stacked();
-    let old = snapshot(&tree(&world));
-    fs::copy(tree(&world).join("fs/third.o"), tree(&world).join("fs/more.o")).unwrap();
-    world.run(&format!("depmod -b . {RELEASE}")).warns();
-    let new = snapshot(&tree(&world));
-    for delay in 0..40 {
-        for (name, contents) in &old {
-            fs::write(tree(&world).join(name), contents).unwrap();
-        }
-        let mut depmod = world.command("depmod").args(["-b", ".", RELEASE]).stderr(std::process::Stdio::null()).spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_micros(delay * 250));
-        depmod.kill().unwrap();
-        depmod.wait().unwrap();
-        for (name, contents) in snapshot(&tree(&world)) {
-            if old.contains_key(&name) || new.contains_key(&name) {
-                assert!(old.get(&name) == Some(&contents) || new.get(&name) == Some(&contents), "{name} is neither old nor new");
-            } else {
-                assert!(name.starts_with(".depmod-stage-"), "{name} was left behind");
-            }
-        }
-    }
-    world.run(&format!("depmod -b . {RELEASE}")).warns();
-    assert_eq!(snapshot(&tree(&world)), new, "the next run removes what a killed one left");
-}
-
-#[test]
 fn modules_that_need_each_other_are_refused() {
     let world = World::new();
     fs::create_dir_all(tree(&world)).unwrap();

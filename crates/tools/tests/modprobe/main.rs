@@ -2,6 +2,7 @@
 
 mod hosted;
 mod indexes;
+mod interrupted;
 mod reports;
 #[path = "../cli/world.rs"]
 #[allow(dead_code, reason = "shared with the tests of the classic tools, which use more of it")]

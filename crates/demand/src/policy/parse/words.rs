@@ -4,23 +4,18 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::super::{Condition, Glob, Who, date, duration};
+use super::super::{Glob, date, duration};
 use crate::{Class, Kind, Verdict};
-
-/// Kinds of requesters.
-const KINDS: &[(&str, Kind)] = &[
-    ("root", Kind::Root),
-    ("service", Kind::Service),
-    ("user", Kind::User),
-    ("container", Kind::Container),
-    ("kernel", Kind::Kernel),
-    ("device", Kind::Device),
-    ("unknown", Kind::Unknown),
-];
 
 /// Units of sizes.
 const SIZES: &[(&str, u64)] =
     &[("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("kB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("B", 1), ("", 1)];
+
+/// Puts a value in its place, if it was understood.
+pub(super) fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
+    *place = value?;
+    Some(())
+}
 
 /// A value as faults show it.
 pub(super) fn show(value: &DeValue<'_>) -> String {
@@ -64,7 +59,7 @@ pub(super) fn verdict(value: &DeValue<'_>) -> Option<Verdict> {
 
 /// A kind of requester.
 pub(super) fn kind(text: &str) -> Option<Kind> {
-    KINDS.iter().find(|(word, _)| *word == text).map(|(_, kind)| *kind)
+    text.parse().ok()
 }
 
 /// A class of requests.
@@ -104,26 +99,4 @@ pub(super) fn size(value: &DeValue<'_>) -> Option<u64> {
     let (number, unit) = text.split_at(digits);
     let (_, factor) = SIZES.iter().find(|(word, _)| *word == unit.trim())?;
     number.parse::<u64>().ok()?.checked_mul(*factor)
-}
-
-/// A word for requesters, parts joined by `+`.
-pub(super) fn who(text: &str) -> Option<Who> {
-    text.split('+').map(condition).collect::<Option<_>>().map(Who)
-}
-
-fn condition(text: &str) -> Option<Condition> {
-    let pattern = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    match text.split_once(':') {
-        None if text == "removable" => Some(Condition::Removable),
-        None => kind(text).map(Condition::Kind),
-        Some(("uid", range)) => {
-            let (from, to) = range.split_once('-').unwrap_or((range, range));
-            let (from, to) = (from.parse().ok()?, to.parse().ok()?);
-            (from <= to).then_some(Condition::Uid { from, to })
-        }
-        Some(("unit", unit)) => pattern(unit).map(Condition::Unit),
-        Some(("exe", exe)) => pattern(exe).map(Condition::Exe),
-        Some(("bus", bus)) => pattern(bus).map(Condition::Bus),
-        Some(_) => None,
-    }
 }

@@ -4,7 +4,6 @@
 //! threads: many drivers sleep while they probe. Devices that appear behind new drivers (the disks of a controller) are announced by
 //! the kernel meanwhile and join the graph. A system without announcements is walked again until nothing new is found.
 
-mod planner;
 mod pool;
 mod progress;
 mod report;
@@ -21,14 +20,13 @@ use std::time::Duration;
 
 use clap::Args;
 use demand::Paths;
+use demand::alone::{LastPolicy, Source};
+use demand::resolve::Resolver;
 use kmod::linux::{Linux, release};
 
 use super::cli::Failure;
-use super::judge::Judge;
 use run::{Limits, Run};
 use target::Target;
-
-pub(super) use planner::{Planned, Planner};
 
 const EXAMPLES: &str = "Examples:
   kerneld coldplug                                 load the drivers of all devices, until no new ones come
@@ -85,14 +83,14 @@ impl Coldplug {
         let paths = self.root.as_deref().map_or_else(Paths::default, Paths::under);
         let dry = self.dry_run || self.root.is_some();
         let release = self.release.clone().unwrap_or_else(release);
-        let planner = Planner::open(&paths, &release)?;
-        let (judge, complaints) = Judge::in_force(&paths);
-        for complaint in complaints {
-            writeln!(std::io::stderr(), "kerneld coldplug: {complaint}")?;
+        let resolver = Resolver::open(&paths, &release)?;
+        let last = LastPolicy::read(&paths);
+        if last.source == Source::None && paths.policy().exists() {
+            writeln!(std::io::stderr(), "kerneld coldplug: the policy cannot be read: everything is loaded; see `kerneld policy check`")?;
         }
-        let jobs = self.jobs.map_or_else(|| usize::try_from(judge.policy().devices.workers).unwrap_or(1), NonZeroUsize::get);
+        let jobs = self.jobs.map_or_else(|| usize::try_from(last.policy.devices.workers).unwrap_or(1), NonZeroUsize::get);
         let limits = Limits { within: self.within, calm: self.calm, jobs: jobs.clamp(1, 64) };
-        let mut run = Run::new(&paths, planner, judge, limits, self.wait_for);
+        let mut run = Run::new(&paths, resolver, last, limits, self.wait_for);
         if dry {
             run.plan_only();
         } else {

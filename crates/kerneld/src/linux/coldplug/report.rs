@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
-use demand::{Class, DecidedBy, Decision, Outcome, Paths, PlanStep, Record, RequestName, Requester, Verdict};
+use demand::stamp::Stamp;
+use demand::{Class, DecidedBy, Decision, Outcome, Paths, PlanStep, Record, RequestName, Requester, Verdict, spool};
 use serde::Serialize;
 
 use super::requests::{Request, Requests};
 use super::schedule::{Done, Node, Schedule};
-use crate::linux::judge::now;
 
 /// When a step began, counted from the start, and how long it took.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +52,8 @@ pub(super) struct Report {
 struct Asked {
     request: RequestName,
     requester: Requester,
+    /// When it came, in microseconds since 1970.
+    time: u64,
     /// How many devices of this kind asked.
     devices: u64,
     #[serde(flatten)]
@@ -119,17 +120,12 @@ impl Report {
 
     /// Puts the requests where the daemon takes them into the journal from: the spool of those who decide without it.
     pub(super) fn keep(&self, paths: &Paths) -> io::Result<()> {
-        let spool = paths.spool();
-        if let Some(folder) = spool.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let boot = std::fs::read_to_string(paths.file("/proc/sys/kernel/random/boot_id")).unwrap_or_default();
-        let mut lines = Vec::new();
+        let stamp = Stamp::of(paths, &self.release);
         for asked in &self.requests {
             let record = Record {
-                time: now(),
-                boot: boot.trim().to_owned(),
-                release: self.release.clone(),
+                time: asked.time,
+                boot: stamp.boot.clone(),
+                release: stamp.release.clone(),
                 sequence: 0,
                 request: asked.request.clone(),
                 class: Class::of(asked.request.as_str()),
@@ -141,11 +137,9 @@ impl Report {
                 by: DecidedBy::Helper,
                 repeated: asked.devices,
             };
-            serde_json::to_writer(&mut lines, &record)?;
-            lines.push(b'\n');
+            spool::add(&paths.spool(), &record)?;
         }
-        let mut file = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(spool)?;
-        file.write_all(&lines)
+        Ok(())
     }
 
     /// A summary for people; with `whole` also every module.
@@ -187,29 +181,30 @@ impl Asked {
         ended: &HashMap<&str, Instant>,
         loaded_by_earlier: &mut std::collections::HashSet<String>,
     ) -> Option<Self> {
-        let decision = request.decision.clone()?;
-        let mut plan: Vec<PlanStep> = Vec::new();
+        if request.judged.ends == Some(Outcome::Unknown) {
+            return None;
+        }
+        let decision = request.judged.decision.clone();
+        let mut plan: Vec<PlanStep> = request.judged.plan.clone();
         let mut failure = None;
-        for step in &request.plan.steps {
+        for step in &request.judged.steps {
             let done = schedule.outcome(&step.module);
             if let (Some(Done::Failed { errno, text }), true) = (done, step.required) {
                 failure = Some(Outcome::Failed { errno: *errno, text: format!("{}: {text}", step.module) });
             }
             let loaded = done == Some(&Done::Loaded) && loaded_by_earlier.insert(step.module.clone());
-            if !plan.iter().any(|known| known.module == step.module) {
-                plan.push(PlanStep { module: step.module.clone(), why: step.why.to_string(), loaded });
-            }
+            plan.push(PlanStep { module: step.module.clone(), why: step.why.to_string(), loaded });
         }
-        let outcome = match failure {
-            _ if !decision.loads() => Outcome::Denied,
-            Some(failure) => failure,
-            None if plan.iter().any(|step| step.loaded) => Outcome::Loaded,
-            None => Outcome::Present,
+        let outcome = match (request.judged.ends.clone(), failure) {
+            (Some(end), _) => end,
+            (None, Some(failure)) => failure,
+            (None, None) if plan.iter().any(|step| step.loaded) => Outcome::Loaded,
+            (None, None) => Outcome::Present,
         };
-        let last = request.plan.steps.iter().filter_map(|step| ended.get(step.module.as_str())).max();
+        let last = request.judged.steps.iter().filter_map(|step| ended.get(step.module.as_str())).max();
         let duration = last.map_or(0, |last| microseconds(last.saturating_duration_since(request.came)));
         let (name, requester) = (request.name.clone(), request.requester.clone());
-        Some(Self { request: name, requester, devices: request.devices, decision, plan, outcome, duration })
+        Some(Self { request: name, requester, time: request.time, devices: request.devices, decision, plan, outcome, duration })
     }
 }
 

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use demand::{Decision, RequestName, Requester, RuleRef, Verdict};
-use kmod::plan::Plan;
+use demand::alone::LastPolicy;
+use demand::judge::{Judged, judge};
+use demand::resolve::Resolver;
+use demand::stamp::now;
+use demand::{RequestName, Requester};
+use kmod::plan::Step;
 
-use super::planner::{Planned, Planner};
-use crate::linux::judge::{Judge, without};
 use crate::linux::uevents::DeviceRequest;
 
 /// What a policy can tell devices with one modalias apart by.
@@ -26,12 +28,12 @@ pub(super) struct Request {
     pub(super) requester: Requester,
     /// How many devices of the kind asked.
     pub(super) devices: u64,
-    /// What was decided; `None` where no module has the name.
-    pub(super) decision: Option<Decision>,
-    /// What is loaded for it.
-    pub(super) plan: Plan,
+    /// What was decided.
+    pub(super) judged: Judged,
     /// When it came.
     pub(super) came: Instant,
+    /// The same, in microseconds since 1970.
+    pub(super) time: u64,
 }
 
 /// What is new about a device.
@@ -42,7 +44,7 @@ pub(super) enum New {
     /// It asks for what nobody asked for before, and nothing is to be loaded.
     Settled,
     /// These steps are to be done.
-    Plan(Plan),
+    Steps(Vec<Step>),
 }
 
 /// All requests so far, in the order in which they came.
@@ -53,45 +55,22 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    /// Takes a device in.
-    ///
-    /// # Errors
-    /// Those of damaged indexes.
-    pub(super) fn add(&mut self, device: &DeviceRequest, planner: &Planner, judge: &Judge) -> kmod::Result<New> {
+    /// Takes a device in: its name is looked up and decided on, unless a device like it has asked before.
+    pub(super) fn add(&mut self, device: &DeviceRequest, resolver: &Resolver, last: &LastPolicy) -> New {
         let facts = device.requester.device.clone().unwrap_or_default();
         let key = (device.name.clone(), Kind { bus: facts.bus, removable: facts.removable });
         if let Some(request) = self.known.get(&key).and_then(|&at| self.all.get_mut(at)) {
             request.devices += 1;
-            return Ok(New::Nothing);
+            return New::Nothing;
         }
-        let mut request = Request {
-            name: device.name.clone(),
-            requester: device.requester.clone(),
-            devices: 1,
-            decision: None,
-            plan: Plan::default(),
-            came: Instant::now(),
-        };
-        match planner.plan(device.name.as_str())? {
-            Planned::Nothing => {}
-            Planned::Forbidden(error) => {
-                let rule = RuleRef { name: "forbid".to_owned(), place: Some(error.to_string()) };
-                let decided = judge.decide(&device.name, std::slice::from_ref(&device.requester), &Plan::default());
-                request.decision = Some(Decision { verdict: Verdict::Deny, rule, mode: demand::Mode::Enforce, ..decided });
-            }
-            Planned::Steps(plan) => {
-                let decision = judge.decide(&device.name, std::slice::from_ref(&device.requester), &plan);
-                if decision.loads() {
-                    let left_out = if decision.mode == demand::Mode::Enforce { decision.left_out.as_slice() } else { &[] };
-                    request.plan = without(&plan, left_out);
-                }
-                request.decision = Some(decision);
-            }
-        }
-        let new = if request.plan.steps.is_empty() { New::Settled } else { New::Plan(request.plan.clone()) };
+        let (came, time) = (Instant::now(), now());
+        let resolved = resolver.resolve(&device.name);
+        let requester = device.requester.clone();
+        let judged = judge(&last.policy, &last.grants, &device.name, std::slice::from_ref(&requester), &resolved, time);
+        let new = if judged.steps.is_empty() { New::Settled } else { New::Steps(judged.steps.clone()) };
         self.known.insert(key, self.all.len());
-        self.all.push(request);
-        Ok(new)
+        self.all.push(Request { name: device.name.clone(), requester, devices: 1, judged, came, time });
+        new
     }
 
     /// The requests.

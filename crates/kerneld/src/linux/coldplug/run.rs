@@ -7,18 +7,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use demand::Paths;
+use demand::alone::LastPolicy;
+use demand::resolve::Resolver;
 use kmod::kernel::Kernel;
 use kmod::name;
 use kmod::plan::Step;
 
-use super::planner::Planner;
 use super::pool::{self, Finished};
 use super::progress::Progress;
 use super::report::{Report, Timing};
 use super::requests::{New, Requests};
 use super::schedule::{Node, Schedule};
 use super::target::Target;
-use crate::linux::judge::Judge;
 use crate::linux::uevents::{DeviceRequest, Followed, Follower, walk};
 
 /// How often files that are waited for are looked at.
@@ -45,8 +45,8 @@ enum News {
 #[derive(Debug)]
 pub(super) struct Run {
     paths: Paths,
-    planner: Planner,
-    judge: Judge,
+    resolver: Resolver,
+    last: LastPolicy,
     limits: Limits,
     targets: Vec<Target>,
     requests: Requests,
@@ -66,12 +66,12 @@ pub(super) struct Run {
 
 impl Run {
     /// Nothing is done yet.
-    pub(super) fn new(paths: &Paths, planner: Planner, judge: Judge, limits: Limits, targets: Vec<Target>) -> Self {
+    pub(super) fn new(paths: &Paths, resolver: Resolver, last: LastPolicy, limits: Limits, targets: Vec<Target>) -> Self {
         let start = Instant::now();
         Self {
             paths: paths.clone(),
-            planner,
-            judge,
+            resolver,
+            last,
             limits,
             targets,
             requests: Requests::default(),
@@ -93,8 +93,15 @@ impl Run {
         self.walk();
     }
 
-    /// Loads until the end has come.
-    pub(super) fn load<K: Kernel + Clone + Send>(&mut self, mut kernel: K) {
+    /// Loads until the end has come, listening to the announcements of the running kernel.
+    pub(super) fn load<K: Kernel + Clone + Send>(&mut self, kernel: K) {
+        // Listening begins before the walk: what comes during it is seen by one of the two.
+        let follower = Follower::open(&self.paths).map_err(|error| self.problems.push(format!("announcements of devices: {error}"))).ok();
+        self.load_with(kernel, follower);
+    }
+
+    /// The same with announcements from there, or, without any, by walking again.
+    fn load_with<K: Kernel + Clone + Send>(&mut self, mut kernel: K, follower: Option<Follower>) {
         match kernel.modules() {
             Ok(loaded) => {
                 let live = loaded.iter().filter(|module| module.state == "Live").map(|module| name::from_word(&module.name));
@@ -102,8 +109,6 @@ impl Run {
             }
             Err(error) => self.problems.push(error.to_string()),
         }
-        // Listening begins before the walk: what comes during it is seen by one of the two.
-        let follower = Follower::open(&self.paths).map_err(|error| self.problems.push(format!("announcements of devices: {error}"))).ok();
         let announced = follower.is_some();
         let (steps, to_do) = mpsc::channel();
         let (say, news) = mpsc::channel();
@@ -134,15 +139,14 @@ impl Run {
     }
 
     fn device(&mut self, device: DeviceRequest) {
-        match self.requests.add(&device, &self.planner, &self.judge) {
-            Ok(New::Nothing) => {}
-            Ok(New::Settled) => self.news = Instant::now(),
-            Ok(New::Plan(plan)) => {
+        match self.requests.add(&device, &self.resolver, &self.last) {
+            New::Nothing => {}
+            New::Settled => self.news = Instant::now(),
+            New::Steps(steps) => {
                 self.news = Instant::now();
-                let planner = &self.planner;
-                self.schedule.add(&plan, |module| planner.dependencies(module));
+                let resolver = &self.resolver;
+                self.schedule.add(&steps, |module| needs(resolver, module));
             }
-            Err(error) => self.problems.push(format!("{}: {error}", device.name)),
         }
         if self.seen.insert(device.clone()) {
             self.devices.push(device);
@@ -228,6 +232,12 @@ impl Run {
     }
 }
 
+/// The modules that a module uses, all of them; nothing for one that is not in the tree.
+fn needs(resolver: &Resolver, module: &str) -> Vec<String> {
+    let line = resolver.tree().dependencies(module).ok().flatten();
+    line.iter().flat_map(|line| &line.dependencies).map(|path| name::from_path(path)).collect()
+}
+
 /// Passes on what happens to devices until the end, and answers how many messages were refused.
 fn listen(mut follower: Follower, say: &Sender<News>, end: &AtomicBool) -> u64 {
     while !end.load(Ordering::Relaxed) {
@@ -242,4 +252,135 @@ fn listen(mut follower: Follower, say: &Sender<News>, end: &AtomicBool) -> u64 {
         }
     }
     follower.refused().0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use kmod::kernel::{Force, Insert, Loaded};
+
+    use super::*;
+
+    /// A kernel that notes what is inserted, takes its time, refuses one module, and has a device appear behind another.
+    #[derive(Clone)]
+    struct Fake {
+        root: std::path::PathBuf,
+        inserted: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Kernel for Fake {
+        type Error = kmod::Error;
+
+        fn release(&mut self) -> kmod::Result<String> {
+            Ok("6".to_owned())
+        }
+
+        fn modules(&mut self) -> kmod::Result<Vec<Loaded>> {
+            Ok(Vec::new())
+        }
+
+        fn insert(&mut self, request: &Insert<'_>) -> kmod::Result<Vec<String>> {
+            let module = name::from_file(request.path);
+            std::thread::sleep(Duration::from_millis(20));
+            if module == "bad" {
+                return Err(kmod::Error::Refused { module, errno: 19 });
+            }
+            if module == "controller" {
+                device(&self.root, "pci0/host/disk", "scsi:disk");
+            }
+            self.inserted.lock().unwrap().push(module);
+            Ok(Vec::new())
+        }
+
+        fn delete(&mut self, _name: &str, _force: Force) -> kmod::Result<()> {
+            Ok(())
+        }
+
+        fn errno(error: &kmod::Error) -> Option<uapi::Errno> {
+            uapi::Errno::from_number(error.errno())
+        }
+
+        fn number(error: &kmod::Error) -> Option<i32> {
+            Some(error.errno())
+        }
+    }
+
+    fn device(root: &Path, path: &str, modalias: &str) {
+        let folder = root.join("sys/devices").join(path);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("uevent"), format!("MODALIAS={modalias}\n")).unwrap();
+    }
+
+    fn machine() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let tree = root.path().join("lib/modules/6");
+        std::fs::create_dir_all(&tree).unwrap();
+        for folder in ["etc/kerneld", "run"] {
+            std::fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        std::fs::write(tree.join("modules.dep"), "bus.ko:\ncontroller.ko: bus.ko\ndisk.ko: bus.ko\nbad.ko:\nstick.ko:\n").unwrap();
+        let aliases = "alias pci:c* controller\nalias scsi:d* disk\nalias pci:b* bad\nalias usb:* stick\n";
+        std::fs::write(tree.join("modules.alias"), aliases).unwrap();
+        device(root.path(), "pci0", "pci:c1");
+        device(root.path(), "pci1", "pci:c2");
+        device(root.path(), "pci2", "pci:b");
+        device(root.path(), "pci3", "pci:nothing");
+        device(root.path(), "usb", "usb:stick");
+        std::fs::write(root.path().join("sys/devices/usb/removable"), "removable\n").unwrap();
+        root
+    }
+
+    fn run(root: &Path, targets: &[&str]) -> (serde_json::Value, Vec<String>) {
+        let paths = Paths::under(root);
+        let resolver = Resolver::open(&paths, "6").unwrap();
+        let last = LastPolicy::read(&paths);
+        let limits = Limits { within: Duration::from_secs(5), calm: Duration::from_millis(200), jobs: 4 };
+        let mut run = Run::new(&paths, resolver, last, limits, targets.iter().map(|target| target.parse().unwrap()).collect());
+        let inserted = Arc::new(Mutex::new(Vec::new()));
+        let kernel = Fake { root: root.to_owned(), inserted: Arc::clone(&inserted) };
+        // The kernel that these tests run on announces nothing about this machine.
+        run.load_with(kernel, None);
+        let report = run.report("6", false);
+        report.keep(&paths).unwrap();
+        let inserted = inserted.lock().unwrap().clone();
+        (serde_json::to_value(report).unwrap(), inserted)
+    }
+
+    #[test]
+    fn devices_behind_drivers_get_theirs_and_the_policy_counts() {
+        let root = machine();
+        let policy = "mode = \"enforce\"\n[[rule]]\nname = \"sticks\"\nrequester = \"removable\"\nverdict = \"deny\"\n";
+        std::fs::write(root.path().join("etc/kerneld/policy.toml"), policy).unwrap();
+        let (report, inserted) = run(root.path(), &[]);
+        assert_eq!(inserted, ["bus", "controller", "disk"], "{report:#}");
+        let outcome = |name: &str| {
+            let requests = report["requests"].as_array().unwrap();
+            requests.iter().find(|request| request["request"] == name).map(|request| request["result"].clone())
+        };
+        assert_eq!(outcome("pci:c1").unwrap(), "loaded");
+        assert_eq!(outcome("pci:c2").unwrap(), "present");
+        assert_eq!(outcome("scsi:disk").unwrap(), "loaded");
+        assert_eq!(outcome("pci:b").unwrap(), "failed");
+        assert_eq!(outcome("usb:stick").unwrap(), "denied");
+        assert_eq!(outcome("pci:nothing"), None);
+        // The daemon finds them in the spool.
+        let spool = std::fs::read_to_string(root.path().join("run/kerneld/helper.jsonl")).unwrap();
+        let records: Vec<demand::Record> = spool.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(records.len(), 5);
+        assert!(records.iter().all(|record| record.requesters[0].kind == demand::Kind::Device), "{spool}");
+    }
+
+    #[test]
+    fn waiting_ends_when_the_thing_is_there_or_the_time_is_over() {
+        let root = machine();
+        std::fs::create_dir_all(root.path().join("sys/devices/pci0/driver")).unwrap();
+        let start = Instant::now();
+        let (report, inserted) = run(root.path(), &["pci:c1", "/sys/devices/pci0/host/disk/uevent"]);
+        assert!(start.elapsed() < Duration::from_secs(4) && report["missing"].as_array().unwrap().is_empty(), "{report:#}");
+        assert!(inserted.contains(&"controller".to_owned()));
+        let (report, _) = run(root.path(), &["/dev/nosuch"]);
+        assert_eq!(report["missing"], serde_json::json!(["/dev/nosuch"]));
+        assert!(report["time"].as_u64().unwrap() >= 5_000_000);
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use kmod::plan::{Action, Plan, Step, Why};
+use kmod::plan::{Action, Step, Why};
 
 /// A step in the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,16 +71,16 @@ impl Schedule {
 
     /// Adds the steps of a plan that are not there yet; `dependencies` names the modules that a module uses. A module that failed
     /// before is tried once more: another device wants it now.
-    pub(super) fn add(&mut self, plan: &Plan, mut dependencies: impl FnMut(&str) -> Vec<String>) {
+    pub(super) fn add(&mut self, steps: &[Step], mut dependencies: impl FnMut(&str) -> Vec<String>) {
         let mut before: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for step in &plan.steps {
+        for step in steps {
             match &step.why {
                 Why::SoftdepPre { of, .. } => before.entry(of).or_default().push(&step.module),
                 Why::SoftdepPost { of, .. } => before.entry(&step.module).or_default().push(of),
                 _ => {}
             }
         }
-        for step in &plan.steps {
+        for step in steps {
             let known = self.by_module.get(&step.module).copied();
             if known.is_some_and(|at| !matches!(self.entries[at].state, State::Done(Done::Failed { .. }))) {
                 continue;
@@ -198,4 +198,141 @@ impl Schedule {
 
 fn needs(module: &str) -> Done {
     Done::Failed { errno: None, text: format!("it needs `{module}`, which was not loaded") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kmod::config::Place;
+    use kmod::lookup::Via;
+    use proptest::prelude::*;
+
+    fn step(module: &str, why: Why) -> Step {
+        let required = !matches!(why, Why::SoftdepPre { .. } | Why::SoftdepPost { .. });
+        let action = Action::Insert { path: format!("/{module}.ko").into() };
+        Step { module: module.to_owned(), action, options: String::new(), why, required }
+    }
+
+    fn asked() -> Why {
+        Why::Asked { alias: None, via: Via::Name }
+    }
+
+    fn of(module: &str) -> Why {
+        Why::Dependency { of: module.to_owned() }
+    }
+
+    fn before(module: &str) -> Why {
+        Why::SoftdepPre { of: module.to_owned(), place: Place::whole("/d".into()) }
+    }
+
+    /// Modules named `b_a` use `a`, `c_b_a` use both.
+    fn dependencies(module: &str) -> Vec<String> {
+        module.match_indices('_').map(|(at, _)| module[at + 1..].to_owned()).collect()
+    }
+
+    fn ready(schedule: &mut Schedule) -> Vec<(Node, String)> {
+        std::iter::from_fn(|| schedule.next()).map(|(node, step)| (node, step.module)).collect()
+    }
+
+    fn names(ready: &[(Node, String)]) -> Vec<&str> {
+        ready.iter().map(|(_, module)| module.as_str()).collect()
+    }
+
+    fn failed() -> Done {
+        Done::Failed { errno: Some(19), text: "no such device".to_owned() }
+    }
+
+    #[test]
+    fn what_two_plans_share_is_done_once_and_first() {
+        let mut schedule = Schedule::new(HashSet::new());
+        schedule.add(&vec![step("a", of("b_a")), step("b_a", asked())], dependencies);
+        schedule.add(&vec![step("a", of("c_a")), step("c_a", asked()), step("d", asked())], dependencies);
+        let first = ready(&mut schedule);
+        assert_eq!(names(&first), ["a", "d"]);
+        schedule.done(first[0].0, Done::Loaded);
+        let second = ready(&mut schedule);
+        assert_eq!(names(&second), ["b_a", "c_a"]);
+        for (node, _) in first.into_iter().skip(1).chain(second) {
+            schedule.done(node, Done::Loaded);
+        }
+        assert!(schedule.is_idle());
+    }
+
+    #[test]
+    fn a_failure_takes_along_what_needs_it_and_not_what_only_comes_after_it() {
+        let mut schedule = Schedule::new(HashSet::new());
+        let steps = vec![step("soft", before("c_b_a")), step("a", of("c_b_a")), step("b_a", of("c_b_a")), step("c_b_a", asked())];
+        schedule.add(&steps, dependencies);
+        let first = ready(&mut schedule);
+        assert_eq!(names(&first), ["soft", "a"]);
+        schedule.done(first[0].0, failed());
+        schedule.done(first[1].0, failed());
+        assert!(schedule.is_idle() && matches!(schedule.outcome("c_b_a"), Some(Done::Failed { errno: None, .. })));
+        // Another device wants it: once more, from the bottom.
+        schedule.add(&vec![step("a", of("b_a")), step("b_a", asked())], dependencies);
+        let again = ready(&mut schedule);
+        assert_eq!(names(&again), ["a"]);
+        schedule.done(again[0].0, Done::Loaded);
+        let again = ready(&mut schedule);
+        assert_eq!(names(&again), ["b_a"]);
+    }
+
+    #[test]
+    fn what_is_there_or_built_in_is_not_done_and_softdeps_in_a_circle_do_not_wait_for_each_other() {
+        let mut schedule = Schedule::new(HashSet::from(["a".to_owned()]));
+        schedule.add(&vec![step("a", of("b_a")), step("b_a", asked())], dependencies);
+        schedule.add(&vec![step("y", before("x")), step("x", asked())], dependencies);
+        schedule.add(&vec![step("x", before("y")), step("y", asked())], dependencies);
+        let builtin = Step { action: Action::Builtin, ..step("built", asked()) };
+        let missing = Step { action: Action::Missing, ..step("gone", asked()) };
+        schedule.add(&vec![builtin, missing], dependencies);
+        let first = ready(&mut schedule);
+        assert_eq!(names(&first), ["b_a", "y"]);
+        schedule.done(first[1].0, failed());
+        assert_eq!(names(&ready(&mut schedule)), ["x"]);
+        assert_eq!(schedule.outcome("built"), Some(&Done::Present));
+        assert!(matches!(schedule.outcome("gone"), Some(Done::Failed { .. })));
+    }
+
+    proptest! {
+        /// Whatever fails and in whichever order steps end: all are done in the end, none twice, none before what it needs.
+        #[test]
+        fn every_schedule_ends(plans in prop::collection::vec(prop::collection::vec(0..12_usize, 1..4), 1..12),
+                               failing in prop::collection::hash_set(0..12_usize, 0..4), picks in prop::collection::vec(any::<prop::sample::Index>(), 64)) {
+            // Module n uses all modules whose number divides its own.
+            let uses = |module: &str| -> Vec<String> {
+                let number: usize = module[1..].parse().unwrap();
+                (1..number).filter(|other| number.is_multiple_of(*other)).map(|other| format!("m{other}")).collect()
+            };
+            let mut schedule = Schedule::new(HashSet::new());
+            let mut waiting: Vec<(Node, String)> = Vec::new();
+            let mut ended: HashMap<String, bool> = HashMap::new();
+            let mut picks = picks.into_iter();
+            for numbers in plans.iter().map(Some).chain(std::iter::repeat_n(None, 64)) {
+                for number in numbers.into_iter().flatten() {
+                    let module = format!("m{}", number + 1);
+                    let mut steps: Vec<Step> = uses(&module).iter().map(|used| step(used, of(&module))).collect();
+                    steps.push(step(&module, asked()));
+                    schedule.add(&steps, uses);
+                }
+                for (node, module) in ready(&mut schedule) {
+                    prop_assert!(uses(&module).iter().all(|used| ended.get(used) == Some(&true)), "{module} too early");
+                    prop_assert!(ended.get(&module) != Some(&true), "{module} twice");
+                    waiting.push((node, module));
+                }
+                if !waiting.is_empty() {
+                    let at = picks.next().map_or(0, |pick| pick.index(waiting.len()));
+                    let (node, module) = waiting.remove(at);
+                    let fails = failing.contains(&(module[1..].parse::<usize>().unwrap() - 1));
+                    ended.insert(module, !fails);
+                    schedule.done(node, if fails { failed() } else { Done::Loaded });
+                }
+            }
+            while let Some((node, _)) = waiting.pop().or_else(|| ready(&mut schedule).pop()) {
+                schedule.done(node, Done::Loaded);
+            }
+            prop_assert!(schedule.is_idle());
+            prop_assert!(schedule.steps().all(|(_, _, done)| done.is_some()));
+        }
+    }
 }

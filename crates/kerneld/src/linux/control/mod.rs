@@ -8,7 +8,7 @@ use std::time::Duration;
 use demand::policy::{Grant, Granted};
 use serde::{Deserialize, Serialize};
 
-pub use super::run::{Busy, PolicyState, Status, Summary};
+pub use super::run::{Busy, Count, Ending, JournalState, PolicyState, Source, Status, Summary};
 pub(crate) use client::Client;
 pub(crate) use server::Control;
 

@@ -19,6 +19,7 @@ use super::plans::Plans;
 use super::rules::Rules;
 use super::tally::Tally;
 use super::teller::Teller;
+use crate::linux::leases::Keeper;
 
 /// Everything that serving a request takes. Shared by all threads of the daemon.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub struct Engine<K> {
     chronicle: Chronicle,
     tally: Tally,
     teller: Teller,
+    leases: Keeper,
 }
 
 impl<K: Kernels> Engine<K> {
@@ -48,6 +50,7 @@ impl<K: Kernels> Engine<K> {
         Ok(Self {
             chronicle: Chronicle::start(paths, now.policy.journal.into())?,
             locks: ModuleLocks::new(now.policy.load_within),
+            leases: Keeper::new(paths, &stamp::Stamp::of(paths, &release), now.policy.leases.clone()),
             stamp: stamp::Stamp::of(paths, &release),
             plans: Plans::new(paths.clone(), release),
             finder: Finder::open(paths),
@@ -100,6 +103,7 @@ impl<K: Kernels> Engine<K> {
             by: DecidedBy::Daemon,
             repeated: 1,
         };
+        self.leases.note(&record);
         self.tally.count(&record);
         self.teller.tell(&record);
         self.chronicle.take(record);
@@ -108,6 +112,8 @@ impl<K: Kernels> Engine<K> {
 
     /// Loads, or waits for an identical load: the steps, what came of them, and what the record says of that.
     fn load(&self, name: &RequestName, who: &[Requester], steps: &[Step], patience: Duration) -> (Vec<demand::PlanStep>, Outcome, Outcome) {
+        // No module of these goes between "it is there" and its first use.
+        let _demand = self.leases.demand(steps.iter().map(|step| step.module.as_str()));
         let key = Key { name: name.clone(), modules: steps.iter().map(|step| step.module.clone()).collect() };
         let work = || {
             // What the start of a module asks for meanwhile is asked by the same requesters.
@@ -153,6 +159,11 @@ impl<K: Kernels> Engine<K> {
         &self.stamp
     }
 
+    /// The modules that came on demand.
+    pub(crate) fn leases(&self) -> &Keeper {
+        &self.leases
+    }
+
     /// Loads that are under way.
     pub(crate) fn loading(&self) -> usize {
         self.flights.count()
@@ -180,6 +191,7 @@ impl<K: Kernels> Engine<K> {
         self.plans.forget();
         let state = self.rules.reload();
         self.chronicle.set_limits(self.rules.now().policy.journal.into());
+        self.leases.reconfigure(self.rules.now().policy.leases.clone());
         self.teller.policy(&state);
         state
     }

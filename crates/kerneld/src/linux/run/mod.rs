@@ -2,6 +2,7 @@
 
 mod chronicle;
 mod confine;
+mod devices;
 mod engine;
 mod flights;
 mod kernels;
@@ -9,6 +10,7 @@ mod locks;
 pub(super) mod metrics;
 mod notify;
 mod plans;
+mod reaper;
 mod requests;
 mod rules;
 mod status;
@@ -24,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use demand::Paths;
+use demand::rehearse::Rehearsal;
 
 use super::cli::Failure;
 use super::control::Control;
@@ -32,16 +35,17 @@ use crate::{Level, Log};
 
 pub use chronicle::JournalState;
 pub use engine::Engine;
-pub use kernels::{Kernels, Rehearsal, Running};
+pub use kernels::{Kernels, Running};
 pub use locks::{ModuleLock, ModuleLocks};
 pub use rules::{PolicyState, Source};
 pub use status::{Status, Summary};
-pub use tally::{Busy, Count, Ending, verdict, who};
+pub use tally::{Busy, Count, Ending};
 pub use teller::Teller;
 
 pub(super) use engine::Shared;
 pub(super) use requests::{Requests, listen, readable};
 pub(super) use status::Birth;
+pub(super) use tally::{verdict, who};
 
 /// How often the file with the numbers is written.
 const METRICS_EVERY: Duration = Duration::from_secs(15);
@@ -138,6 +142,10 @@ impl Run {
         requests.start()?;
         control.start(&paths.control_socket()).map_err(socket(paths.control_socket()))?;
         control.start_metrics(&paths.metrics_socket()).map_err(socket(paths.metrics_socket()))?;
+        reaper::start(engine.clone())?;
+        if let Err(error) = devices::start(paths, engine.clone()) {
+            engine.teller().say(Level::Error, &format!("devices are not heard of: {error}"));
+        }
         self.greet(&engine);
         let manager = notify::Manager::from_environment();
         manager.tell("READY=1");

@@ -8,7 +8,7 @@ use demand::{Mode, Paths, stamp};
 use serde::{Deserialize, Serialize};
 
 /// Longest grant: what is needed for longer belongs into the policy.
-pub const LONGEST_GRANT: Duration = Duration::from_secs(30 * 24 * 3600);
+const LONGEST_GRANT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What is decided by.
 #[derive(Clone, Debug)]

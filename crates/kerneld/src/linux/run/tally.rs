@@ -182,11 +182,6 @@ impl Numbers {
         names
     }
 
-    /// All requests.
-    pub(crate) fn requests(&self) -> u64 {
-        self.counts.values().sum()
-    }
-
     fn make_room(&mut self, name: &str) {
         if self.names.len() < MOST_NAMES || self.names.contains_key(name) {
             return;
@@ -211,7 +206,7 @@ impl Durations {
 
 /// A requester in a few words.
 #[must_use]
-pub fn who(requester: &Requester) -> String {
+pub(crate) fn who(requester: &Requester) -> String {
     let name = |text: &Option<String>| text.as_ref().map(|text| format!(" {}", text.replace(char::is_control, "?"))).unwrap_or_default();
     let uid = requester.uid.map(|uid| format!(" uid {uid}")).unwrap_or_default();
     let pid = requester.pid.map(|pid| format!(" pid {pid}")).unwrap_or_default();
@@ -228,7 +223,7 @@ pub fn who(requester: &Requester) -> String {
 
 /// What the rules say, in a word: a denial that is not in force is one that would be.
 #[must_use]
-pub fn verdict(decision: &Decision) -> &'static str {
+pub(crate) fn verdict(decision: &Decision) -> &'static str {
     match (decision.verdict, decision.mode) {
         (Verdict::Allow, _) => "allow",
         (Verdict::Audit, _) => "audit",

@@ -40,6 +40,12 @@ struct Pending {
 }
 
 impl TrieWriter {
+    /// With room for keys and values of so many bytes.
+    #[must_use]
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        Self { text: String::with_capacity(bytes), entries: Vec::with_capacity(bytes / 32) }
+    }
+
     /// Adds a value to a key.
     ///
     /// # Errors

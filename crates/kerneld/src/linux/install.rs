@@ -1,0 +1,220 @@
+//! `kerneld install`, `kerneld uninstall`: makes the kernel ask the helper, and undoes it.
+
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use demand::Paths;
+
+use super::cli::Failure;
+use super::root::Root;
+
+/// What the kernel runs where nobody said anything else.
+const MODPROBE: &str = "/sbin/modprobe";
+
+/// The helper, and the sysctl that names it.
+const HELPER: &str = "/usr/sbin/kerneld-request";
+const SYSCTL: &str = "/proc/sys/kernel/modprobe";
+
+/// Longest path that the sysctl takes (`KMOD_PATH_LEN`, include/linux/kmod.h), with its end.
+const LONGEST: usize = 256;
+
+/// The first lines of an ELF program whose loader is another file: then it is not static.
+const LOADER: &[u8] = b"/lib64/ld-linux";
+
+/// A file that is installed.
+struct File {
+    path: &'static str,
+    mode: u32,
+    text: &'static str,
+}
+
+/// The files that belong to the system and not to its administrator.
+const FILES: &[File] = &[
+    File { path: "/etc/sysctl.d/60-kerneld.conf", mode: 0o644, text: include_str!("../../dist/sysctl.conf") },
+    File { path: "/etc/systemd/system/kerneld.service", mode: 0o644, text: include_str!("../../dist/kerneld.service") },
+    File { path: "/etc/sysusers.d/kerneld.conf", mode: 0o644, text: include_str!("../../dist/sysusers.conf") },
+    File { path: "/etc/tmpfiles.d/kerneld.conf", mode: 0o644, text: include_str!("../../dist/tmpfiles.conf") },
+];
+
+/// Only with `--initramfs`.
+const INITRAMFS: &[File] = &[
+    File { path: "/etc/initramfs-tools/hooks/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/hook") },
+    File { path: "/etc/initramfs-tools/scripts/init-top/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/script") },
+];
+
+/// What the administrator goes on with: never overwritten, never removed.
+const POLICY: File = File { path: "/etc/kerneld/policy.toml", mode: 0o644, text: include_str!("../../dist/policy.toml") };
+
+/// Make the running kernel, and those of later boots, ask kerneld for modules
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Writes kernel.modprobe now and for later boots (/etc/sysctl.d), the service, and a policy in mode audit if there is none.
+What kernel.modprobe was is remembered for `kerneld uninstall`. The service is not started:
+
+  kerneld install && systemd-sysusers && systemctl daemon-reload && systemctl enable --now kerneld
+
+Packages ship the same files in their own places and run `kerneld install --sysctl-only`."
+)]
+pub(super) struct Install {
+    #[command(flatten)]
+    root: Root,
+    /// The helper: a static program, see kerneld-request(8)
+    #[arg(long, value_name = "PROGRAM", default_value = HELPER)]
+    helper: String,
+    /// Write kernel.modprobe and remember what it was, but no files
+    #[arg(long)]
+    sysctl_only: bool,
+    /// Also write the hook and the script for initramfs-tools
+    #[arg(long)]
+    initramfs: bool,
+    /// Only say what would be done
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// Make the kernel ask again what it asked before
+#[derive(Debug, Args)]
+#[command(after_help = "Policy, grants and journal stay. Files that were changed since they were installed stay, too, and are named.")]
+pub(super) struct Uninstall {
+    #[command(flatten)]
+    root: Root,
+    /// Only say what would be done
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// Whether something is done, or only told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Really,
+    Pretending,
+}
+
+impl Doing {
+    fn from(dry_run: bool) -> Self {
+        if dry_run { Self::Pretending } else { Self::Really }
+    }
+
+    /// Tells, and does.
+    fn step(self, text: &str, action: impl FnOnce() -> io::Result<()>) -> Result<(), Failure> {
+        writeln!(io::stdout().lock(), "{text}")?;
+        match self {
+            Self::Pretending => Ok(()),
+            Self::Really => action().map_err(|error| format!("{text}: {error}").into()),
+        }
+    }
+}
+
+impl Install {
+    /// Installs.
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let (paths, doing) = (self.root.paths(), Doing::from(self.dry_run));
+        check_helper(&paths, &self.helper)?;
+        if !self.sysctl_only {
+            let more = if self.initramfs { INITRAMFS } else { &[] };
+            for file in FILES.iter().chain(more) {
+                let text = file.text.replace(HELPER, &self.helper);
+                let path = paths.file(file.path);
+                if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
+                    continue;
+                }
+                doing.step(&format!("write {}", path.display()), || put(&path, file.mode, &text))?;
+            }
+            let policy = paths.policy();
+            if !policy.exists() {
+                doing.step(&format!("write {}", policy.display()), || put(&policy, POLICY.mode, POLICY.text))?;
+            }
+        }
+        let former = read_sysctl(&paths)?;
+        if former != self.helper {
+            let path = paths.former_modprobe();
+            doing.step(&format!("remember that kernel.modprobe was `{former}`"), || put(&path, 0o644, &format!("{former}\n")))?;
+            let value = self.helper.as_str();
+            doing.step(&format!("set kernel.modprobe to `{value}`"), || write_sysctl(&paths, value))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Uninstall {
+    /// Undoes it. The sysctl first: from then on nothing of kerneld is asked.
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let (paths, doing) = (self.root.paths(), Doing::from(self.dry_run));
+        let remembered = std::fs::read_to_string(paths.former_modprobe()).ok().map(|text| text.trim_end_matches('\n').to_owned());
+        let former = remembered.clone().unwrap_or_else(|| MODPROBE.to_owned());
+        let now = read_sysctl(&paths)?;
+        if now.ends_with("/kerneld-request") || remembered.is_some() {
+            doing.step(&format!("set kernel.modprobe to `{former}`"), || write_sysctl(&paths, &former))?;
+        } else {
+            writeln!(io::stdout().lock(), "kernel.modprobe is `{now}`, which is not kerneld's: it stays")?;
+        }
+        let mut changed = Vec::new();
+        for file in FILES.iter().chain(INITRAMFS) {
+            let path = paths.file(file.path);
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            // The sysctl file may name another helper; it has to go in any case, or the next boot would undo this.
+            if text != file.text && !file.path.contains("sysctl") {
+                changed.push(path);
+                continue;
+            }
+            doing.step(&format!("remove {}", path.display()), || std::fs::remove_file(&path))?;
+        }
+        let path = paths.former_modprobe();
+        if path.exists() {
+            doing.step(&format!("remove {}", path.display()), || std::fs::remove_file(&path))?;
+        }
+        for path in changed {
+            writeln!(io::stderr(), "kerneld: {} was changed since it was installed, and stays", path.display())?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A helper that does not work would make every request fail: it is looked at before the kernel is told.
+fn check_helper(paths: &Paths, helper: &str) -> Result<(), Failure> {
+    if !helper.starts_with('/') || helper.len() >= LONGEST || helper.contains(char::is_whitespace) {
+        return Err(format!("`{helper}` is no absolute path of less than {LONGEST} bytes without blanks").into());
+    }
+    let path = paths.file(helper);
+    let about = std::fs::metadata(&path).map_err(|error| format!("the helper `{}` cannot be used: {error}", path.display()))?;
+    if !about.is_file() || about.permissions().mode() & 0o111 == 0 {
+        return Err(format!("the helper `{}` is no program", path.display()).into());
+    }
+    let foreign = about.uid() != 0 && about.uid() != rustix::process::geteuid().as_raw();
+    if foreign || about.permissions().mode() & 0o022 != 0 {
+        return Err(format!("the helper `{}` can be changed by others than root; the kernel would run it as root", path.display()).into());
+    }
+    let content = std::fs::read(&path).map_err(|error| format!("the helper `{}` cannot be read: {error}", path.display()))?;
+    let begin = content.get(..4096).unwrap_or(&content);
+    if begin.windows(LOADER.len()).any(|window| window == LOADER) {
+        let text = "is not static: it cannot work before the root file system is there, and loads libraries for every request";
+        writeln!(io::stderr(), "kerneld: the helper `{}` {text}", path.display())?;
+    }
+    Ok(())
+}
+
+fn read_sysctl(paths: &Paths) -> Result<String, Failure> {
+    let path = paths.file(SYSCTL);
+    let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    Ok(text.trim_end_matches('\n').to_owned())
+}
+
+fn write_sysctl(paths: &Paths, value: &str) -> io::Result<()> {
+    std::fs::write(paths.file(SYSCTL), format!("{value}\n"))?;
+    let now = std::fs::read_to_string(paths.file(SYSCTL))?;
+    if now.trim_end_matches('\n') == value { Ok(()) } else { Err(io::Error::other("the kernel did not take it")) }
+}
+
+/// Writes a file as a whole, and the folders above it.
+fn put(path: &Path, mode: u32, text: &str) -> io::Result<()> {
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".kerneld-new");
+    let beside = PathBuf::from(beside);
+    std::fs::write(&beside, text)?;
+    std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(mode))?;
+    std::fs::rename(beside, path)
+}
