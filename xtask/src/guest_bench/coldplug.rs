@@ -26,10 +26,10 @@ const ONE_PROCESS: &str = "find /sys/devices -name modalias | xargs sort -u | xa
 
 const RIVALS: &[Rival] = &[
     ("modprobe -b per event, kmod", Tools::Kmod, "/perevent 3 8 /sbin/modprobe -q -b"),
+    ("kerneld coldplug", Tools::Ours, "/usr/sbin/kerneld coldplug --calm 3s --json"),
     ("modprobe -b per event, ours", Tools::Ours, "/perevent 3 8 /sbin/modprobe -q -b"),
     ("modprobe -a until nothing new, kmod", Tools::Kmod, "sh /rounds.sh"),
     ("modprobe -a until nothing new, ours", Tools::Ours, "sh /rounds.sh"),
-    ("kerneld coldplug", Tools::Ours, "/usr/sbin/kerneld coldplug --calm 3s --json"),
 ];
 
 /// Rounds of one process for all, until three seconds bring nothing new.
@@ -69,7 +69,7 @@ pub(super) fn run(json: bool) -> Result<(), Error> {
     }
     if json {
         println!("{}", serde_json::to_string_pretty(&rows).map_err(surprise)?);
-    } else if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+    } else if let [first, last, ..] = rows.as_slice() {
         println!("one process per event takes {:.1} times as long as kerneld", first.last_module as f64 / last.last_module.max(1) as f64);
     }
     Ok(())
