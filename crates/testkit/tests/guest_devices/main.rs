@@ -5,7 +5,8 @@ use testkit::Programs;
 use testkit::guest::{Flavour, Guest, Session, subset};
 
 /// The drivers of the machine below, and of what is plugged into it.
-const MODULES: &[&str] = &["virtio_pci", "virtio_rng", "e1000", "e1000e", "xhci_pci", "usbhid", "hid_generic", "usb_storage", "sd_mod", "loop"];
+const MODULES: &[&str] =
+    &["virtio_pci", "virtio_rng", "e1000", "e1000e", "xhci_pci", "usbhid", "hid_generic", "usb_storage", "sd_mod", "loop"];
 
 /// A machine with a random number generator, a network card, a USB controller, and a port for one more card.
 const DEVICES: &str = "-device virtio-rng-pci -device e1000,romfile= -device qemu-xhci,id=xhci \
