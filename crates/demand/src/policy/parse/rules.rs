@@ -3,7 +3,7 @@
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::words::{class, glob, moment, several, verdict};
+use super::words::{class, glob, moment, put, several, verdict};
 use super::{Entry, Source, entries};
 use crate::Verdict;
 use crate::policy::{Fault, FaultKind, Rule, Who};
@@ -17,31 +17,31 @@ struct Key {
 
 /// The keys of a rule.
 const KEYS: &[Key] = &[
-    Key { name: "name", wanted: "a text that is not empty", set: |rule, value| Some(rule.name = line(value)?) },
+    Key { name: "name", wanted: "a text that is not empty", set: |rule, value| put(&mut rule.name, line(value)) },
     Key {
         name: "class",
         wanted: "classes of requests (`kerneld classes` lists them)",
-        set: |rule, value| Some(rule.classes = several(value, class)?),
+        set: |rule, value| put(&mut rule.classes, several(value, class)),
     },
     Key {
         name: "request",
         wanted: "patterns of names, not empty, without blanks",
-        set: |rule, value| Some(rule.requests = several(value, glob)?),
+        set: |rule, value| put(&mut rule.requests, several(value, glob)),
     },
     Key {
         name: "module",
         wanted: "patterns of modules, not empty, without blanks",
-        set: |rule, value| Some(rule.modules = several(value, glob)?),
+        set: |rule, value| put(&mut rule.modules, several(value, glob)),
     },
     Key {
         name: "requester",
         wanted: "`root`, `service`, `user`, `container`, `kernel`, `device`, `unknown`, `uid:N`, `uid:N-M`, `unit:PATTERN`, `exe:PATTERN`, \
                  `removable`, `bus:NAME`, or some of them joined by `+`",
-        set: |rule, value| Some(rule.requesters = several(value, Who::parse)?),
+        set: |rule, value| put(&mut rule.requesters, several(value, Who::parse)),
     },
-    Key { name: "verdict", wanted: "`allow`, `audit` or `deny`", set: |rule, value| Some(rule.verdict = verdict(value)?) },
-    Key { name: "reason", wanted: "a text that is not empty", set: |rule, value| Some(rule.reason = Some(line(value)?)) },
-    Key { name: "until", wanted: "a date or time", set: |rule, value| Some(rule.until = Some(moment(value)?)) },
+    Key { name: "verdict", wanted: "`allow`, `audit` or `deny`", set: |rule, value| put(&mut rule.verdict, verdict(value)) },
+    Key { name: "reason", wanted: "a text that is not empty", set: |rule, value| put(&mut rule.reason, line(value).map(Some)) },
+    Key { name: "until", wanted: "a date or time", set: |rule, value| put(&mut rule.until, moment(value).map(Some)) },
 ];
 
 /// A text for people, as one line.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::Entry;
-use super::words::{class, glob, kind, number, several, size, time, verdict, word};
+use super::words::{class, glob, kind, number, put, several, size, time, verdict, word};
 use crate::policy::{Fault, LeaseMode, Policy};
 use crate::{Kind, Mode};
 
@@ -36,17 +36,17 @@ const SETTINGS: &[Setting] = &[
         wanted: "`audit`, `learn` or `enforce`",
         set: |policy, entry| {
             let words = [("audit", Mode::Audit), ("learn", Mode::Learn), ("enforce", Mode::Enforce)];
-            Some(policy.mode = word(entry.value, &words)?)
+            put(&mut policy.mode, word(entry.value, &words))
         },
     },
-    Setting { key: "answer-within", wanted: "a time up to `10m`", set: |policy, entry| Some(policy.answer_within = wait(entry.value)?) },
-    Setting { key: "load-within", wanted: "a time up to `10m`", set: |policy, entry| Some(policy.load_within = wait(entry.value)?) },
+    Setting { key: "answer-within", wanted: "a time up to `10m`", set: |policy, entry| put(&mut policy.answer_within, wait(entry.value)) },
+    Setting { key: "load-within", wanted: "a time up to `10m`", set: |policy, entry| put(&mut policy.load_within, wait(entry.value)) },
     Setting {
         key: "default.verdict",
         wanted: VERDICTS,
         set: |policy, entry| {
             policy.default.place = Some(entry.place.to_string());
-            Some(policy.default.verdict = verdict(entry.value)?)
+            put(&mut policy.default.verdict, verdict(entry.value))
         },
     },
     Setting {
@@ -62,12 +62,12 @@ const SETTINGS: &[Setting] = &[
     Setting {
         key: "journal.size",
         wanted: "a size such as `8MiB`, from `64KiB` to `1GiB`",
-        set: |policy, entry| Some(policy.journal.size = size(entry.value).filter(|size| (64 << 10..=1 << 30).contains(size))?),
+        set: |policy, entry| put(&mut policy.journal.size, size(entry.value).filter(|size| (64 << 10..=1 << 30).contains(size))),
     },
     Setting {
         key: "journal.keep",
         wanted: "a number of older files, up to 1000",
-        set: |policy, entry| Some(policy.journal.keep = small(entry.value, 0, 1000)?),
+        set: |policy, entry| put(&mut policy.journal.keep, small(entry.value, 0, 1000)),
     },
     Setting {
         key: "control.group",
@@ -83,14 +83,14 @@ const SETTINGS: &[Setting] = &[
         wanted: "`off`, `report` or `unload`",
         set: |policy, entry| {
             let words = [("off", LeaseMode::Off), ("report", LeaseMode::Report), ("unload", LeaseMode::Unload)];
-            Some(policy.leases.mode = word(entry.value, &words)?)
+            put(&mut policy.leases.mode, word(entry.value, &words))
         },
     },
-    Setting { key: "leases.period", wanted: TIME, set: |policy, entry| Some(policy.leases.period = some_time(entry.value)?) },
+    Setting { key: "leases.period", wanted: TIME, set: |policy, entry| put(&mut policy.leases.period, some_time(entry.value)) },
     Setting {
         key: "leases.classes",
         wanted: "classes of requests (`kerneld classes` lists them)",
-        set: |policy, entry| Some(policy.leases.classes = several(entry.value, class)?),
+        set: |policy, entry| put(&mut policy.leases.classes, several(entry.value, class)),
     },
     Setting {
         key: CLASS,
@@ -104,23 +104,23 @@ const SETTINGS: &[Setting] = &[
     Setting {
         key: "leases.keep",
         wanted: "patterns of modules, not empty, without blanks",
-        set: |policy, entry| Some(policy.leases.keep = several(entry.value, glob)?),
+        set: |policy, entry| put(&mut policy.leases.keep, several(entry.value, glob)),
     },
     Setting {
         key: "leases.pin-after",
         wanted: "a number of loads, from 1 to 1000",
-        set: |policy, entry| Some(policy.leases.pin_after = small(entry.value, 1, 1000)?),
+        set: |policy, entry| put(&mut policy.leases.pin_after, small(entry.value, 1, 1000)),
     },
-    Setting { key: "leases.pin-within", wanted: TIME, set: |policy, entry| Some(policy.leases.pin_within = some_time(entry.value)?) },
+    Setting { key: "leases.pin-within", wanted: TIME, set: |policy, entry| put(&mut policy.leases.pin_within, some_time(entry.value)) },
     Setting {
         key: "devices.follow",
         wanted: "`true` or `false`",
-        set: |policy, entry| Some(policy.devices.follow = entry.value.as_bool()?),
+        set: |policy, entry| put(&mut policy.devices.follow, entry.value.as_bool()),
     },
     Setting {
         key: "devices.workers",
         wanted: "a number from 1 to 64",
-        set: |policy, entry| Some(policy.devices.workers = small(entry.value, 1, 64)?),
+        set: |policy, entry| put(&mut policy.devices.workers, small(entry.value, 1, 64)),
     },
 ];
 

@@ -11,6 +11,12 @@ use crate::{Class, Kind, Verdict};
 const SIZES: &[(&str, u64)] =
     &[("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("kB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("B", 1), ("", 1)];
 
+/// Puts a value in its place, if it was understood.
+pub(super) fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
+    *place = value?;
+    Some(())
+}
+
 /// A value as faults show it.
 pub(super) fn show(value: &DeValue<'_>) -> String {
     match value {

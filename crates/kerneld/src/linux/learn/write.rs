@@ -65,7 +65,7 @@ pub(super) fn policy(seen: &Seen, needs: &Needs, modules: Option<&Resolver>, ter
         "allow",
         Some("drivers of devices that were there"),
     )?;
-    let loaded: Entries = needs.modules.iter().map(|(module, reasons)| (module.clone(), reasons.clone())).collect();
+    let loaded: Entries = needs.modules.iter().map(|(module, reasons)| (literal(module), reasons.clone())).collect();
     rule(&mut text, "loaded anyway", "", "module", &loaded, "allow", Some("whoever asks for them gets what is in the kernel anyway"))?;
     text.push_str(
         "\n# Services that run as root can load modules by themselves; what they ask for is a finding. Other services are users.\n\
@@ -86,7 +86,7 @@ fn allowed(seen: &Seen, needs: &Needs, modules: Option<&Resolver>, terms: &Terms
         allowed.modules.extend(asked.modules.iter().cloned().chain(now));
         if asked.class == Class::Modalias {
             for module in &asked.modules {
-                allowed.hardware.entry(module.clone()).or_default().insert(counted(asked));
+                allowed.hardware.entry(literal(module)).or_default().insert(counted(asked));
             }
             continue;
         }
@@ -126,7 +126,7 @@ fn plan(modules: &Resolver, name: &str) -> Option<Vec<String>> {
 /// The patterns that allow a name: also the number that the next device of a driver would have, and the second form in which the crypto
 /// API asks (`crypto_larval_lookup`, crypto/api.c).
 fn patterns(name: &str) -> Vec<String> {
-    let own = if name.contains(['*', '?', '[', ']', '\\']) { Glob::exactly(name).as_str().to_owned() } else { name.to_owned() };
+    let own = literal(name);
     for (prefix, class) in [("block-major-", Class::BlockMajor), ("char-major-", Class::CharMajor)] {
         // The minor numbers of major 10 are devices that have nothing to do with each other (misc_register).
         if let Some(major) = name.strip_prefix(prefix).and_then(|numbers| numbers.split('-').next()).filter(|major| *major != "10") {
@@ -135,6 +135,11 @@ fn patterns(name: &str) -> Vec<String> {
         }
     }
     if name.starts_with("crypto-") && !name.ends_with("-all") { vec![format!("{own}-all"), own] } else { vec![own] }
+}
+
+/// A name as a pattern that matches nothing else.
+fn literal(name: &str) -> String {
+    if name.contains(['*', '?', '[', ']', '\\']) { Glob::exactly(name).as_str().to_owned() } else { name.to_owned() }
 }
 
 /// What is known about a request.

@@ -1,0 +1,163 @@
+//! `kerneld learn`.
+
+use demand::policy::Policy;
+use demand::{Attribution, Class, Kind, Mode, Outcome, Record, Requester, Verdict};
+
+use crate::world::{World, device, entries, record, root, user};
+
+fn journals(world: &World) {
+    world.journal(
+        "a.jsonl",
+        &[
+            record("1", "fs-vfat", user(1000), Outcome::Loaded, &["vfat", "fat"]),
+            record("1", "nls_cp437", root(), Outcome::Loaded, &["nls_cp437"]),
+            record("2", "fs-vfat", root(), Outcome::Present, &["vfat", "fat"]),
+            record("2", "block-major-7-3", root(), Outcome::Loaded, &["loop"]),
+            record("2", "crypto-aead", Requester::unknown(), Outcome::Loaded, &["algif_aead", "af_alg"]),
+        ],
+    );
+    world.journal(
+        "b.jsonl",
+        &[
+            record("3", "fs-vfat", root(), Outcome::Loaded, &["vfat", "fat"]),
+            record("3", "netdev-eth7", root(), Outcome::Unknown, &[]),
+            record("3", "xfrm-type-2-50", user(1001), Outcome::Denied, &["esp4"]),
+            record("3", "pci:v00008086d000010D3sv1", device(), Outcome::Loaded, &["e1000e", "ptp"]),
+        ],
+    );
+}
+
+fn read(text: &str) -> Policy {
+    Policy::parse(std::path::Path::new("learnt.toml"), text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn rule<'a>(policy: &'a Policy, name: &str) -> &'a demand::policy::Rule {
+    policy.rules.iter().find(|rule| rule.name == name).unwrap_or_else(|| panic!("no rule `{name}`: {:#?}", policy.rules))
+}
+
+#[test]
+fn journals_of_a_fleet_become_one_policy_in_any_order() {
+    let world = World::new();
+    journals(&world);
+    let learnt = world.run(&["learn", "--no-system", "a.jsonl", "b.jsonl"]);
+    assert_eq!((learnt.status, learnt.err.as_str()), (0, ""));
+    assert_eq!(world.run(&["learn", "--no-system", "b.jsonl", "a.jsonl"]).out, learnt.out, "byte for byte");
+    let policy = read(&learnt.out);
+    assert_eq!((policy.mode, policy.default.verdict), (Mode::Audit, Verdict::Deny));
+    let fs = rule(&policy, "learnt: fs");
+    assert_eq!((fs.classes.as_slice(), fs.verdict), ([Class::Fs].as_slice(), Verdict::Allow));
+    assert!(learnt.out.contains("\"fs-vfat\", # vfat: 3 requests in 3 boots by root, user\n"), "{}", learnt.out);
+    assert!(learnt.out.contains("\"block-major-7-*\","), "the next loop device has another number");
+    assert!(learnt.out.contains("review, it has had CVE-2026-31431"), "{}", learnt.out);
+    assert!(learnt.out.contains("# No module has these names, so that there is nothing to allow: netdev-eth7.\n"));
+    assert!(learnt.out.contains("# Always denied, and so left out: xfrm-type-2-50.\n"));
+    assert!(
+        learnt.out.contains("# Built into the kernel, where no policy can stop it: rxrpc (the transport of the Andrew File System).\n")
+    );
+    let hardware = rule(&policy, "hardware");
+    assert_eq!(hardware.modules.iter().map(|glob| glob.as_str()).collect::<Vec<_>>(), ["e1000e", "ptp"]);
+    // What is needed is not denied along with its group.
+    assert!(rule(&policy, "rare: ipsec").names("esp4"));
+    assert!(!policy.rules.iter().any(|rule| rule.verdict == Verdict::Deny && (rule.names("af_alg") || rule.names("algif_aead"))));
+}
+
+#[test]
+fn what_is_learnt_denies_nothing_that_it_was_learnt_from() {
+    let world = World::new();
+    journals(&world);
+    world.write("etc/fstab", "/dev/sda1 / ext4 defaults 0 1\n");
+    for options in [&["--mode", "enforce"] as &[&str], &["--strict"], &["--no-system"]] {
+        let words: Vec<_> =
+            ["learn", "--output", "learnt.toml", "a.jsonl", "b.jsonl"].iter().copied().chain(options.iter().copied()).collect();
+        assert_eq!(world.run(&words).status, 0);
+        let ran = world.run(&["policy", "simulate", "--fail-on-deny", "--policy", "learnt.toml", "a.jsonl", "b.jsonl"]);
+        assert_eq!(ran.status, 0, "{options:?}\n{}", ran.out);
+        assert!(ran.out.contains("would be denied, and was:\n       1  xfrm-type-2-50"), "{}", ran.out);
+        assert_eq!(world.run(&["policy", "check", "--policy", "learnt.toml"]).status, 0);
+    }
+    // And a user gets nothing else.
+    let ran = world.run(&["policy", "explain", "fs-minix", "-r", "uid:1000", "--policy", "learnt.toml"]);
+    assert!(ran.out.contains("deny"), "{}", ran.out);
+}
+
+#[test]
+fn the_system_counts_as_seen() {
+    let world = World::new();
+    world.write("etc/fstab", "# root\n/dev/sda1 / ext4 defaults 0 1\nUUID=1 /boot/efi vfat umask=0077,iocharset=ascii 0 1\n/i.img /i auto loop 0 0\nx none swap sw 0 0\n");
+    world.write("boot/config-1.0", "CONFIG_FAT_DEFAULT_CODEPAGE=437\nCONFIG_FAT_DEFAULT_IOCHARSET=\"nosuch\"\n");
+    world.write(
+        "proc/self/mountinfo",
+        "36 35 98:0 / /mnt rw - minix /dev/b rw\n37 35 98:0 / /v rw,noatime master:1 - vfat /dev/c rw,codepage=437\n",
+    );
+    world.write("etc/modules-load.d/x.conf", "# comment\nalgif_aead\n");
+    world.write("proc/modules", "ptp 40960 0 - Live 0x0\nfat 90112 1 vfat, Live 0x0\n");
+    world.write("sys/devices/pci0000:00/0000:00:19.0/modalias", "pci:v00008086d000010D3sv1\n");
+    world.write("sys/devices/platform/modalias", "platform:nosuch\n");
+    world.journal("empty.jsonl", &[]);
+    let learnt = world.run(&["learn", "empty.jsonl"]);
+    assert_eq!(learnt.status, 0, "{}", learnt.err);
+    let policy = read(&learnt.out);
+    let requests =
+        |class: &str| rule(&policy, &format!("learnt: {class}")).requests.iter().map(|glob| glob.as_str().to_owned()).collect::<Vec<_>>();
+    assert_eq!(requests("fs"), ["fs_ext4", "fs_vfat"], "minix is mounted, but modprobe.d forbids it");
+    assert_eq!(requests("nls"), ["nls_ascii", "nls_cp437"]);
+    assert_eq!(
+        (requests("block-major"), requests("char-major")),
+        (vec!["block_major_7_0".to_owned()], vec!["char_major_10_237".to_owned()])
+    );
+    for entry in [
+        "\"fs-vfat\", # /etc/fstab:3, /boot/efi; mounted on /v",
+        "\"e1000e\", # pci0000:00/0000:00:19.0",
+        "\"ptp\", # `e1000e` needs it",
+        "\"algif_aead\", # /etc/modules-load.d/x.conf:2",
+        "\"fat\", # in the kernel now",
+    ] {
+        assert!(learnt.out.lines().any(|line| line.trim() == entry), "{entry}\nis not in\n{}", learnt.out);
+    }
+    assert!(learnt.out.contains("# Not known: /etc/fstab:4, /i: the type is found out when it is mounted.\n"));
+    assert!(learnt.out.contains("Seen: no request."));
+    assert!(!world.run(&["learn", "--no-system", "empty.jsonl"]).out.contains("e1000e"));
+}
+
+#[test]
+fn what_does_not_count_is_listed_and_not_allowed() {
+    let world = World::new();
+    journals(&world);
+    let learnt = world.run(&["learn", "--no-system", "--min-boots", "2", "a.jsonl", "b.jsonl"]).out;
+    assert!(learnt.contains("# Asked for in 1 boot only, and so left out: nls_cp437\n"), "{learnt}");
+    assert!(entries(&learnt).contains(&"\"fs-vfat\",") && !entries(&learnt).contains(&"\"nls_cp437\","));
+    let learnt = world.run(&["learn", "--no-system", "--trust", "user", "a.jsonl", "b.jsonl"]).out;
+    assert!(learnt.contains("# Asked for by root only, and so left out: nls_cp437\n"), "{learnt}");
+    assert!(entries(&learnt).contains(&"\"fs-vfat\","));
+    let strict = read(&world.run(&["learn", "--no-system", "--strict", "a.jsonl"]).out);
+    let fs = rule(&strict, "learnt: fs, root, user");
+    assert_eq!(fs.requesters.len(), 2);
+    assert!(rule(&strict, "learnt: crypto").requesters.is_empty(), "nobody knows who that was");
+}
+
+#[test]
+fn names_that_mean_harm_become_no_rules() {
+    let world = World::new();
+    let names = ["\"]\nverdict=\"allow\"", "*", "fs-[a-", "a\\b", "x\"#y", "crypto-authenc(hmac(sha1),cbc(aes))", "[[rule]]", "fs-?"];
+    let records: Vec<Record> = names
+        .iter()
+        .filter_map(|name| demand::RequestName::new(name.as_bytes(), demand::Origin::Device).ok())
+        .map(|name| {
+            let evil = Requester { comm: Some("\n[[rule]]".to_owned()), ..Requester::bare(Kind::User, Attribution::Trace) };
+            Record { request: name, ..record("\n", "x", evil, Outcome::Loaded, &["m\"\n[[rule]]"]) }
+        })
+        .collect();
+    assert_eq!(records.len(), 7, "a line break is in no name");
+    let mut records = records;
+    records.push(record("1", "pci:v1", device(), Outcome::Loaded, &["*", "esp?"]));
+    world.journal("evil.jsonl", &records);
+    let learnt = world.run(&["learn", "--no-system", "evil.jsonl"]);
+    assert_eq!(learnt.status, 0, "{}", learnt.err);
+    let policy = read(&learnt.out);
+    let ran = world.run(&["policy", "explain", "fs-minix", "-r", "uid:1"]);
+    assert_eq!(ran.status, 1);
+    for rule in policy.rules.iter().filter(|rule| rule.verdict == Verdict::Allow) {
+        assert!(rule.requests.iter().all(|glob| !glob.matches("net_pf_38") && !glob.matches("fs_minix")), "{:#?}", rule.requests);
+        assert!(!rule.names("minix") && !rule.names("esp4"), "{:#?}", rule.modules);
+    }
+}
