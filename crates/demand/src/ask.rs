@@ -180,7 +180,8 @@ mod tests {
         let done = packet(&Answer::Done(Outcome::Denied));
         let accepted = packet(&Answer::Accepted);
         type Check = fn(&Result<Outcome, NoAnswer>) -> bool;
-        let cases: Vec<(Vec<(u64, Vec<u8>)>, Check)> = vec![
+        type Packets = Vec<(u64, Vec<u8>)>;
+        let cases: Vec<(Packets, Check)> = vec![
             (vec![(0, done.clone())], |r| matches!(r, Ok(Outcome::Denied))),
             (vec![(0, accepted.clone()), (100, packet(&Answer::Done(Outcome::Loaded)))], |r| matches!(r, Ok(Outcome::Loaded))),
             (vec![], |r| matches!(r, Err(NoAnswer::Late { .. }))),

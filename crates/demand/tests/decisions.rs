@@ -226,7 +226,7 @@ proptest! {
     fn the_first_match_decides(policy in policies(), request in 0usize..5, kind in 0usize..6, module in 0usize..5) {
         let (request, module) = (REQUESTS[request], MODULES[module]);
         let requester = Requester { exe: Some("/bin/x".to_owned()), ..someone(KINDS[kind]) };
-        let decision = decide(&policy, &[], request, &[requester.clone()], &[&format!("={module}")]);
+        let decision = decide(&policy, &[], request, std::slice::from_ref(&requester), &[&format!("={module}")]);
         let matches = |patterns: &[Glob], name: &str| {
             patterns.is_empty() || patterns.iter().any(|glob| kmod::glob::matches(glob.as_str(), &name.replace('-', "_")))
         };
@@ -245,7 +245,7 @@ proptest! {
     #[test]
     fn the_strictest_candidate_decides(policy in policies(), request in 0usize..5, who in requesters(), plan in plans()) {
         let all = decide(&policy, &[], REQUESTS[request], &who, &as_words(&plan));
-        let each: Vec<_> = who.iter().map(|one| decide(&policy, &[], REQUESTS[request], &[one.clone()], &as_words(&plan))).collect();
+        let each: Vec<_> = who.iter().map(|one| decide(&policy, &[], REQUESTS[request], std::slice::from_ref(one), &as_words(&plan))).collect();
         prop_assert_eq!(Some(all.verdict), each.iter().map(|decision| decision.verdict).max());
         prop_assert!(each.iter().any(|one| (one.verdict, &one.rule) == (all.verdict, &all.rule)));
         for left_out in each.iter().flat_map(|decision| &decision.left_out) {

@@ -34,11 +34,8 @@ fn folder(sys: &Path, path: &Path, removable: Option<&str>, depth: usize, found:
         let name = entry.file_name();
         match entry.file_type() {
             // Links lead to buses, classes and drivers, never to a device that is not below some folder.
-            Ok(kind) if kind.is_dir() => {
-                if !name.to_str().is_some_and(|name| NO_DEVICES.contains(&name)) {
-                    below.push(name);
-                }
-            }
+            Ok(kind) if kind.is_dir() && name.to_str().is_some_and(|name| NO_DEVICES.contains(&name)) => {}
+            Ok(kind) if kind.is_dir() => below.push(name),
             _ if name == "uevent" || name == "modalias" => announces = true,
             _ if name == "removable" => says = true,
             _ => {}
