@@ -87,6 +87,12 @@ impl Paths {
         self.file("/run/kerneld/metrics.sock")
     }
 
+    /// While the daemon follows devices, a link to the descriptor with which it does: udev's rules look whether it leads anywhere.
+    #[must_use]
+    pub fn devices_mark(&self) -> PathBuf {
+        self.file("/run/kerneld/devices")
+    }
+
     /// What `kernel.modprobe` was before the helper was installed.
     #[must_use]
     pub fn former_modprobe(&self) -> PathBuf {

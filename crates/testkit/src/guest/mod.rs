@@ -151,13 +151,6 @@ impl Guest {
         self
     }
 
-    /// Lets the guest's clock count instructions, one for a nanosecond, instead of looking at this machine's: times that are measured
-    /// in the guest are those of a processor of a fixed speed then, however busy this one is. Waiting takes no time here. Not for
-    /// user-mode Linux.
-    pub fn counting(&mut self) -> &mut Self {
-        self.devices(&["-icount", "shift=0,sleep=off"])
-    }
-
     /// Puts the static multi-call program into `/sbin` under all its names.
     ///
     /// # Errors

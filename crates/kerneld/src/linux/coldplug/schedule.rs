@@ -245,8 +245,8 @@ mod tests {
     #[test]
     fn what_two_plans_share_is_done_once_and_first() {
         let mut schedule = Schedule::new(HashSet::new());
-        schedule.add(&vec![step("a", of("b_a")), step("b_a", asked())], dependencies);
-        schedule.add(&vec![step("a", of("c_a")), step("c_a", asked()), step("d", asked())], dependencies);
+        schedule.add(&[step("a", of("b_a")), step("b_a", asked())], dependencies);
+        schedule.add(&[step("a", of("c_a")), step("c_a", asked()), step("d", asked())], dependencies);
         let first = ready(&mut schedule);
         assert_eq!(names(&first), ["a", "d"]);
         schedule.done(first[0].0, Done::Loaded);
@@ -269,7 +269,7 @@ mod tests {
         schedule.done(first[1].0, failed());
         assert!(schedule.is_idle() && matches!(schedule.outcome("c_b_a"), Some(Done::Failed { errno: None, .. })));
         // Another device wants it: once more, from the bottom.
-        schedule.add(&vec![step("a", of("b_a")), step("b_a", asked())], dependencies);
+        schedule.add(&[step("a", of("b_a")), step("b_a", asked())], dependencies);
         let again = ready(&mut schedule);
         assert_eq!(names(&again), ["a"]);
         schedule.done(again[0].0, Done::Loaded);
@@ -280,12 +280,12 @@ mod tests {
     #[test]
     fn what_is_there_or_built_in_is_not_done_and_softdeps_in_a_circle_do_not_wait_for_each_other() {
         let mut schedule = Schedule::new(HashSet::from(["a".to_owned()]));
-        schedule.add(&vec![step("a", of("b_a")), step("b_a", asked())], dependencies);
-        schedule.add(&vec![step("y", before("x")), step("x", asked())], dependencies);
-        schedule.add(&vec![step("x", before("y")), step("y", asked())], dependencies);
+        schedule.add(&[step("a", of("b_a")), step("b_a", asked())], dependencies);
+        schedule.add(&[step("y", before("x")), step("x", asked())], dependencies);
+        schedule.add(&[step("x", before("y")), step("y", asked())], dependencies);
         let builtin = Step { action: Action::Builtin, ..step("built", asked()) };
         let missing = Step { action: Action::Missing, ..step("gone", asked()) };
-        schedule.add(&vec![builtin, missing], dependencies);
+        schedule.add(&[builtin, missing], dependencies);
         let first = ready(&mut schedule);
         assert_eq!(names(&first), ["b_a", "y"]);
         schedule.done(first[1].0, failed());

@@ -16,7 +16,7 @@ const ROOM: usize = 8192;
 const TICK: Duration = Duration::from_millis(500);
 
 /// How long an answer waits for the record of its load.
-const SETTLE: Duration = Duration::from_millis(5);
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// How many ticks pass between two looks at what helpers have left.
 const SPOOL_TICKS: u32 = 4;
@@ -88,7 +88,7 @@ impl Chronicle {
         }
     }
 
-    /// Lets the writer come to what was taken up to now, for some milliseconds: whoever kills the daemon after an answer shall not take
+    /// Lets the writer come to what was taken up to now, for a moment: whoever kills the daemon after an answer shall not take
     /// the record of a load along. A disk that is slow is not waited for.
     pub(crate) fn settle(&self) {
         let desk = lock(&self.desk.desk);

@@ -143,7 +143,9 @@ impl Run {
         control.start(&paths.control_socket()).map_err(socket(paths.control_socket()))?;
         control.start_metrics(&paths.metrics_socket()).map_err(socket(paths.metrics_socket()))?;
         reaper::start(engine.clone())?;
-        if let Err(error) = devices::start(paths, engine.clone()) {
+        if !self.rehearse
+            && let Err(error) = devices::start(paths, engine.clone())
+        {
             engine.teller().say(Level::Error, &format!("devices are not heard of: {error}"));
         }
         self.greet(&engine);

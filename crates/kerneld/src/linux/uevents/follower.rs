@@ -72,6 +72,12 @@ impl Follower {
         self.waiting.extend(walk(&self.paths).into_iter().map(Followed::Request));
     }
 
+    /// Whether what comes next was found by looking at all devices.
+    #[must_use]
+    pub fn is_rescanning(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// The next thing that happens; `None` where nothing does for so long, or a signal came.
     ///
     /// # Errors

@@ -25,8 +25,6 @@
 #endif
 #define RDMA_CLIENT_SHIFT 10
 
-static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_RDM, SOCK_SEQPACKET, 6 /* SOCK_DCCP */ };
-
 static void try_socket(int domain, int type, int protocol)
 {
 	int fd = socket(domain, type | SOCK_CLOEXEC, protocol);
@@ -34,10 +32,11 @@ static void try_socket(int domain, int type, int protocol)
 		close(fd);
 }
 
-static void all_types(int domain, int protocol)
+/* What is asked for first names the type as well; then the kernel asks without it. */
+static void any_type(int domain, int protocol)
 {
-	for (size_t at = 0; at < sizeof types / sizeof *types; at++)
-		try_socket(domain, types[at], protocol);
+	try_socket(domain, SOCK_STREAM, protocol);
+	try_socket(domain, SOCK_DGRAM, protocol);
 }
 
 static void diagnose(int domain, int protocol)
@@ -64,15 +63,15 @@ void ask_socket(const char *rest)
 	else if (fields >= 3)
 		try_socket(domain, type, protocol);
 	else if (fields == 2)
-		all_types(domain, protocol);
+		any_type(domain, protocol);
 	else if (fields == 1)
-		all_types(domain, 0);
+		try_socket(domain, SOCK_RAW, 0);
 }
 
 void sweep_sockets(void)
 {
 	for (int domain = 0; domain < 50; domain++)
-		all_types(domain, 0);
+		try_socket(domain, SOCK_RAW, 0);
 	for (int protocol = 0; protocol < 32; protocol++)
 		try_socket(AF_NETLINK, SOCK_RAW, protocol);
 	diagnose(AF_INET, 0);
@@ -92,7 +91,8 @@ void ask_rdma(const char *rest)
 
 void ask_can(const char *rest)
 {
-	all_types(AF_CAN, atoi(rest));
+	try_socket(AF_CAN, SOCK_RAW, atoi(rest));
+	try_socket(AF_CAN, SOCK_DGRAM, atoi(rest));
 }
 
 static void bind_algorithm(const char *type, const char *name)
