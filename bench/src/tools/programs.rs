@@ -12,17 +12,17 @@ use crate::report;
 
 /// Where the programs are.
 pub(super) struct Tools {
-    /// The release build, with shared libraries.
+    /// The static program that is installed (see README), and that guests and initramfs images have.
     pub(super) ours: PathBuf,
-    /// The static build for guests and initramfs images.
-    pub(super) small: PathBuf,
+    /// The same code, as `cargo build --release` makes it: with shared libraries.
+    pub(super) shared: PathBuf,
     /// Debian's kmod.
     pub(super) kmod: PathBuf,
 }
 
 impl Tools {
     pub(super) fn built() -> Self {
-        Self { ours: Programs::built().path("modutils"), small: Programs::static_modutils(), kmod: PathBuf::from("/usr/bin/kmod") }
+        Self { ours: Programs::static_modutils(), shared: Programs::built().path("modutils"), kmod: PathBuf::from("/usr/bin/kmod") }
     }
 }
 

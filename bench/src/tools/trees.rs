@@ -101,6 +101,17 @@ impl Package {
         Ok(root)
     }
 
+    /// Removes what a depmod has written.
+    pub(super) fn remove_indexes(&self, root: &Path) -> Result<()> {
+        for entry in entries(&self.below(root))? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with("modules.") && !LISTS.contains(&name.as_str()) {
+                fs::remove_file(entry.path()).map_err(at(&entry.path()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Checks that a depmod listed `count` modules: one that found nothing would be fast.
     pub(super) fn check(&self, root: &Path, count: usize) -> Result<()> {
         let path = self.below(root).join("modules.dep");

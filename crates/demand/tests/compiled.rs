@@ -39,7 +39,7 @@ fn a_file_is_replaced_as_a_whole_and_read_again() {
     compiled::write(&path, &Policy::default(), &[]).unwrap();
     assert_eq!(compiled::read(&path).unwrap().policy, Policy::default());
     let left: Vec<PathBuf> = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(left, [path.clone()], "no temporary file stays");
+    assert_eq!(left, std::slice::from_ref(&path), "no temporary file stays");
     // Where the file cannot be replaced, nothing is left beside it.
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();

@@ -251,6 +251,19 @@ impl Error {
     }
 }
 
+/// The text of `strerror(3)` for an error of the system, without the number that Rust adds.
+#[must_use]
+pub fn os_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+/// The same for an error number.
+#[must_use]
+pub fn errno_text(errno: i32) -> String {
+    os_text(&io::Error::from_raw_os_error(errno))
+}
+
 impl fmt::Display for IoAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -290,7 +303,7 @@ impl fmt::Display for Part {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { action, path, source } => write!(f, "cannot {action} `{}`: {source}", path.display()),
+            Self::Io { action, path, source } => write!(f, "cannot {action} `{}`: {}", path.display(), os_text(source)),
             Self::File { path, source } => write!(f, "`{}`: {source}", path.display()),
             Self::NotAnObject => f.write_str("neither an elf nor an a.out object"),
             Self::BadIdent { index, found } => write!(f, "byte {index} of the elf identification is {found}"),
@@ -299,7 +312,7 @@ impl fmt::Display for Error {
             }
             Self::BadValue { part, found } => write!(f, "the {part} holds the impossible number {found}"),
             Self::NotText { part } => write!(f, "the {part} holds bytes that are not text"),
-            Self::Decompress { format, source } => write!(f, "cannot decompress as {format}: {source}"),
+            Self::Decompress { format, source } => write!(f, "cannot decompress as {format}: {}", os_text(source)),
             Self::TooLarge { limit } => write!(f, "decompresses to more than {limit} bytes"),
             Self::BadIndexMagic { found } => write!(f, "not an index: the magic number is {found:#010x}"),
             Self::BadIndexVersion { found } => write!(f, "index version {}.{} is not known", found >> 16, found & 0xffff),
@@ -323,9 +336,7 @@ impl fmt::Display for Error {
             Self::NotLoaded { module } => write!(f, "module `{module}` is not loaded"),
             Self::AlreadyLoaded { module } => write!(f, "module `{module}` is already in the kernel"),
             Self::BadModuleList { line } => write!(f, "line `{}` of the module list makes no sense", line.escape_debug()),
-            Self::Refused { module, errno } => {
-                write!(f, "the kernel refused module `{module}`: {}", io::Error::from_raw_os_error(*errno))
-            }
+            Self::Refused { module, errno } => write!(f, "the kernel refused module `{module}`: {}", errno_text(*errno)),
         }
     }
 }

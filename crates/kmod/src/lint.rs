@@ -61,6 +61,8 @@ pub enum Cause {
         /// How many there are.
         count: usize,
     },
+    /// The rule is about aliases: their modules can still be loaded by name.
+    AliasOnly,
     /// Another line about the same modules stands before this one.
     Beaten {
         /// Where.
@@ -107,7 +109,7 @@ pub fn lint(tree: &Tree, config: &Config) -> Result<Vec<Remark>> {
         add("blacklist", &rule.place, &rule.pattern, linter.blacklist(rule));
     }
     for rule in &config.forbid {
-        add("forbid", &rule.place, &rule.pattern, linter.forbid(rule));
+        add("forbid", &rule.place, &rule.pattern, linter.forbid(rule)?);
     }
     for rule in &config.options {
         add("options", &rule.place, &rule.pattern, linter.options(rule)?);
@@ -207,14 +209,23 @@ impl<'a> Linter<'a> {
         found
     }
 
-    fn forbid(&self, rule: &Rule<()>) -> Vec<(Effect, Cause)> {
+    fn forbid(&self, rule: &Rule<()>) -> Result<Vec<(Effect, Cause)>> {
         let modules = !self.covered(&rule.pattern).is_empty();
-        match (modules, self.covers_builtin(&rule.pattern)) {
+        Ok(match (modules, self.covers_builtin(&rule.pattern)) {
             (true, false) => Vec::new(),
             (true, true) => vec![(Effect::Partial, Cause::Builtin)],
             (false, true) => vec![(Effect::None, Cause::Builtin)],
+            (false, false) if self.covers_alias(&rule.pattern)? => vec![(Effect::Full, Cause::AliasOnly)],
             (false, false) => vec![(Effect::None, Cause::NoModule)],
-        }
+        })
+    }
+
+    /// Whether a word that a pattern covers is an alias of the tree or of the configuration.
+    fn covers_alias(&self, pattern: &str) -> Result<bool> {
+        let overlaps = |alias: &str| glob::matches(pattern, alias) || (!glob::is_pattern(pattern) && glob::matches(alias, pattern));
+        let mut covers = self.config.aliases.iter().any(|rule| overlaps(&rule.pattern));
+        self.tree.aliases().each(&mut |alias, _| covers |= overlaps(alias))?;
+        Ok(covers)
     }
 
     fn options(&self, rule: &Rule<String>) -> Result<Vec<(Effect, Cause)>> {
@@ -294,7 +305,8 @@ impl fmt::Display for Remark {
             Effect::Partial => "works in part",
             Effect::None => "has no effect",
         };
-        write!(f, "{}: `{} {}` {effect}", self.place, self.command, self.subject)?;
+        let line = format!("{} {}", self.command, self.subject);
+        write!(f, "{}: `{}` {effect}", self.place, line.trim_end())?;
         for (index, reason) in self.reasons.iter().enumerate() {
             write!(f, "{} {reason}", if index == 0 { ":" } else { ";" })?;
         }
@@ -314,6 +326,7 @@ impl fmt::Display for Cause {
                 let more = if *count > by.len() { format!(" and {} more", count - by.len()) } else { String::new() };
                 write!(f, "a blacklist stops only aliases, but {}{more} still bring it as a dependency; `forbid` stops it", by.join(" "))
             }
+            Self::AliasOnly => f.write_str("it stops aliases; their modules can still be loaded by name"),
             Self::Beaten { by } => write!(f, "{by} stands before it and is about the same modules"),
             Self::NoParameter { parameter } => write!(f, "the module has no parameter `{parameter}`"),
             Self::UnknownWord { word } => write!(f, "`{word}` stands for nothing"),

@@ -125,17 +125,10 @@ impl Console {
     pub fn write(&mut self, bytes: &[u8]) -> Outcome {
         let mut out = io::stdout().lock();
         out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| {
-            self.error(format_args!("cannot write the result: {error}"));
+            self.error(format_args!("cannot write the result: {}", kmod::error::os_text(&error)));
             Failed
         })
     }
-}
-
-/// The text of `strerror(3)`, without the number that Rust adds.
-#[must_use]
-pub(crate) fn text_of(errno: i32) -> String {
-    let text = io::Error::from_raw_os_error(errno).to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 impl Severity {

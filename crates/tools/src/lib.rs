@@ -5,6 +5,7 @@
 //! page and its completions come. This crate is the only place that prints or picks an exit status, which is 0 or 1.
 #![forbid(unsafe_code)]
 
+mod abbreviation;
 mod applet;
 mod console;
 mod depmod;

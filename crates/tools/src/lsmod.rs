@@ -4,6 +4,7 @@ mod classic;
 mod tree;
 
 use clap::Parser;
+use kmod::error::os_text;
 use kmod::kernel::Loaded;
 use kmod::proc_modules;
 use serde::Serialize;
@@ -76,7 +77,7 @@ fn read(target: &Target) -> Result<Vec<Loaded>, Trouble> {
         Target::Hosted(path) => Client::connect(path)?.read(ProcFile::Modules)?,
         Target::Linux => std::fs::read_to_string(LINUX_MODULES).map_err(|error| match kmod::linux::is_modular() {
             Some(false) => "the running kernel was built without loadable modules; `--kernel SOCKET` names a hosted one".to_owned(),
-            _ => format!("cannot read {LINUX_MODULES}: {error}"),
+            _ => format!("cannot read {LINUX_MODULES}: {}", os_text(&error)),
         })?,
     };
     Ok(proc_modules::parse(&text)?)

@@ -1,5 +1,7 @@
 //! modinfo: what modules say of themselves.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -69,7 +71,7 @@ pub(crate) struct Modinfo {
     basedir: Option<PathBuf>,
     /// Modules: names, aliases or files
     #[arg(value_name = "MODULE | FILE")]
-    words: Vec<String>,
+    words: Vec<OsString>,
 }
 
 /// A module to show.
@@ -111,8 +113,9 @@ impl Run for Modinfo {
 
 impl Modinfo {
     /// The modules that a word stands for. The tree is only opened for the first word that needs it.
-    fn subjects(&self, word: &str, tree: &mut Option<(Tree, Config)>, console: &mut Console) -> Result<Vec<Subject>, Failed> {
+    fn subjects(&self, word: &OsStr, tree: &mut Option<(Tree, Config)>, console: &mut Console) -> Result<Vec<Subject>, Failed> {
         let path = Path::new(word);
+        let word = &*word.to_string_lossy();
         if !self.modname && name::is_module_file(word) && path.is_file() {
             return Ok(vec![Subject::File(std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()))]);
         }
@@ -150,7 +153,9 @@ impl Modinfo {
         };
         let directory = root.join("lib/modules").join(release);
         let sources = Sources { paths: dirs::standard(&config_root, "modprobe.d"), tree: None, cmdline: None };
-        Ok((Tree::new(directory), Config::load(&sources).map_err(|e| fail(&e))?))
+        // Only aliases matter here.
+        let (config, _) = Config::load_readable(&sources);
+        Ok((Tree::new(directory), config))
     }
 
     /// What is known of a module, with its name if it is built in.
@@ -182,7 +187,7 @@ impl Modinfo {
 
     fn show(&self, builtin: Option<&str>, info: &Info, out: &mut Vec<u8>) {
         let end = if self.null { b'\0' } else { b'\n' };
-        let file = info.file.as_ref().map_or_else(|| "(builtin)".to_owned(), |f| f.display().to_string());
+        let file = info.file.as_ref().map_or(OsStr::new("(builtin)"), |file| file.as_os_str());
         let mut value = |bytes: &[u8]| {
             out.extend_from_slice(bytes);
             out.push(end);

@@ -7,13 +7,19 @@ use clap::error::ErrorKind;
 use clap::{ColorChoice, Command};
 
 use crate::applet::{APPLETS, Applet};
-use crate::{Console, manual, request};
+use crate::{Console, abbreviation, manual, request};
 
 /// Names of the program itself: after them, the first word is the command.
 const OWN_NAMES: [&str; 2] = ["modutils", "kmod"];
 
 /// First words that stand for another name (`kmod list` is lsmod).
 const SYNONYMS: [(&str, &str); 1] = [("list", "lsmod")];
+
+/// The commands that kmod has too.
+const OF_KMOD: [&str; 7] = ["kmod", "insmod", "modprobe", "depmod", "modinfo", "rmmod", "lsmod"];
+
+/// What these say of their version: the one of kmod that they stand in for, in the two lines that scripts read, and their own.
+const VERSION: &str = concat!("kmod version 34\n+ZSTD +XZ +ZLIB\nmodutils ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// Runs the program with its arguments, the name that it was called by first. Answers the exit status: 0 or 1.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
@@ -68,7 +74,9 @@ fn start(applet: &'static Applet, mut arguments: Vec<OsString>) -> u8 {
     let behind_name = arguments.len().min(1);
     arguments.splice(behind_name..behind_name, words(&options.to_string_lossy()));
     let mut console = Console::new(applet.name);
-    match parse((applet.definition)(), arguments, &mut console) {
+    let definition = (applet.definition)();
+    abbreviation::expand(applet.name, &definition, &mut arguments);
+    match parse(definition, arguments, &mut console) {
         Ok(matches) => u8::from((applet.run)(&matches, &mut console).is_err()),
         Err(status) => status,
     }
@@ -78,6 +86,7 @@ fn start(applet: &'static Applet, mut arguments: Vec<OsString>) -> u8 {
 /// one to exit with.
 pub(crate) fn parse(definition: Command, arguments: Vec<OsString>, console: &mut Console) -> Result<clap::ArgMatches, u8> {
     definition.color(ColorChoice::Auto).try_get_matches_from(arguments).map_err(|error| match error.kind() {
+        ErrorKind::DisplayVersion if OF_KMOD.contains(&console.program()) => u8::from(console.print(VERSION).is_err()),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => u8::from(error.print().is_err()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             drop(error.print());

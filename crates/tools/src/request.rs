@@ -15,6 +15,8 @@ use demand::who::Finder;
 use demand::{Origin, Outcome, Paths, Record, RequestName, Verdict, spool};
 use kmod::linux::Linux;
 
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+
 use crate::applet::Run;
 use crate::syslog::{Severity, Syslog};
 use crate::{Console, Failed, Outcome as Ended};
@@ -71,7 +73,19 @@ pub(crate) fn plain_call(arguments: &[OsString]) -> Option<u8> {
     only.then(|| serve_request(&paths, name.as_bytes()))
 }
 
+/// Gives up all rights of root but loading and looking at who waits (capabilities(7)). A shell that an `install` command of modprobe.d
+/// runs has them again, as the bounding set stays.
+fn confine() {
+    let wanted = CapabilitySet::SYS_MODULE.union(CapabilitySet::SYS_PTRACE);
+    // Somebody without rights has none to give up, and where the kernel refuses, the helper is no worse than modprobe.
+    let _ = capabilities(None).and_then(|had| {
+        let kept = had.permitted.intersection(wanted);
+        set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() })
+    });
+}
+
 fn serve_request(paths: &Paths, name: &[u8]) -> u8 {
+    confine();
     let waits = compiled::waits(&paths.compiled());
     match ask(&paths.request_socket(), name, waits) {
         Ok(outcome) => status(&outcome),

@@ -3,6 +3,7 @@
 mod plan;
 
 use clap::Parser;
+use kmod::error::errno_text;
 use kmod::explain::{Standing, explain_removal, facts};
 use kmod::hosted::{Hosted, module_name};
 use kmod::kernel::{Force, Kernel};
@@ -16,7 +17,7 @@ use self::plan::{Plan, Reach, Refusal, plan};
 use crate::applet::Run;
 use crate::console::Verbosity;
 use crate::target::{KernelOption, Target};
-use crate::{Console, Failed, Outcome, console};
+use crate::{Console, Failed, Outcome};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -156,12 +157,12 @@ fn refusal_of_linux(name: &str, error: &kmod::Error) -> String {
         return format!("Module {name} is in use: {reason}");
     }
     if let Some(reason) = reasons.first() {
-        return format!("could not remove module {name}: {}: {reason}", console::text_of(error.errno()));
+        return format!("could not remove module {name}: {}: {reason}", errno_text(error.errno()));
     }
     match Errno::from_number(error.errno()) {
         Some(Errno::ENOENT) => format!("Module {name} is not currently loaded"),
         Some(Errno::EAGAIN | Errno::EBUSY) => format!("Module {name} is in use"),
-        _ => format!("could not remove module {name}: {}", console::text_of(error.errno())),
+        _ => format!("could not remove module {name}: {}", errno_text(error.errno())),
     }
 }
 

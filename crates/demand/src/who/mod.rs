@@ -49,6 +49,9 @@ const BETWEEN_LOOKS: Duration = Duration::from_micros(250);
 /// Longer than this nobody is on the way to sleep.
 const FRESH: Duration = Duration::from_millis(500);
 
+/// For so long after the start, a helper may be there whose request was made before: it waits no longer for an answer, as a rule.
+const STARTING: Duration = Duration::from_secs(3);
+
 /// Microseconds in a tick of process start times (`USER_HZ` is 100).
 const TICK: u64 = 10_000;
 
@@ -59,6 +62,7 @@ pub struct Finder {
     paths: Paths,
     trace: Result<Mutex<Source>, TracingFault>,
     acting: Mutex<HashMap<u32, Vec<Requester>>>,
+    opened: Instant,
 }
 
 /// The pipe and what it has said.
@@ -99,7 +103,7 @@ impl Finder {
     }
 
     fn new(paths: &Paths, trace: Result<Mutex<Source>, TracingFault>) -> Self {
-        Self { tasks: Tasks::new(paths.file("/proc")), paths: paths.clone(), trace, acting: Mutex::default() }
+        Self { tasks: Tasks::new(paths.file("/proc")), paths: paths.clone(), trace, acting: Mutex::default(), opened: Instant::now() }
     }
 
     /// Whether tracing works.
@@ -133,7 +137,11 @@ impl Finder {
     #[must_use]
     pub fn requesters(&self, name: &RequestName) -> Vec<Requester> {
         match &self.trace {
-            Ok(source) => self.traced(source, name.as_str()),
+            Ok(source) => match self.traced(source, name.as_str()) {
+                // The request was made before there was anybody to hear of it.
+                nobody if nobody.is_empty() && self.opened.elapsed() < STARTING => self.blocked(),
+                found => found,
+            },
             Err(_) => self.blocked(),
         }
     }

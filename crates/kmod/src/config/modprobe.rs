@@ -102,6 +102,14 @@ impl Config {
     /// # Errors
     /// [`Error::Io`] for a file that is there and cannot be read.
     pub fn load(sources: &Sources) -> Result<Self> {
+        let (config, unread) = Self::load_readable(sources);
+        unread.into_iter().next().map_or(Ok(config), Err)
+    }
+
+    /// The same, passing over files that are there and cannot be read: what is wrong with each comes along.
+    #[must_use]
+    pub fn load_readable(sources: &Sources) -> (Self, Vec<Error>) {
+        let mut unread = Vec::new();
         let mut config = Self::default();
         let mut files: Vec<_> =
             super::dirs::files(&sources.paths, &[".conf", ".alias"]).into_iter().map(|f| (f, Origin::Administrator)).collect();
@@ -121,13 +129,13 @@ impl Config {
             match bytes {
                 Ok(bytes) => config.parse(&file, &String::from_utf8_lossy(&bytes), origin),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(Error::io(IoAction::Read, &file, e)),
+                Err(e) => unread.push(Error::io(IoAction::Read, &file, e)),
             }
         }
         if let Some(cmdline) = &sources.cmdline {
             config.parse_cmdline(cmdline);
         }
-        Ok(config)
+        (config, unread)
     }
 
     /// Adds the lines of one file.

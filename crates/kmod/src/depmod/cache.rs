@@ -18,6 +18,9 @@ use crate::index::pending::Stamp;
 /// The file's name in the output directory.
 pub(super) const FILE: &str = "modules.scan";
 
+/// A module takes at least so much of the file, in bytes: nine numbers.
+const SMALLEST: usize = 72;
+
 const MAGIC: &[u8] = b"module scan 2\n";
 
 /// What the last run left.
@@ -111,7 +114,9 @@ pub(super) fn parse(file: &[u8]) -> Option<Known> {
     }
     let mut reader = Reader { rest: body.strip_prefix(MAGIC)? };
     let (symbols, modules) = (reader.number()?, reader.number()?);
-    let mut known = Known::default();
+    // As many modules as the file can have.
+    let room = usize::try_from(modules).unwrap_or(usize::MAX).min(file.len() / SMALLEST);
+    let mut known = Known { facts: Facts::with_room(room), modules: HashMap::with_capacity(room) };
     for number in 0..symbols {
         // A name that comes twice would have two numbers here, and one there.
         let given = known.facts.symbols.number(reader.bytes()?)?;
@@ -167,5 +172,89 @@ impl<'a> Reader<'a> {
             known.then_some(start..facts.links.len())
         };
         Some(Module { aliases, wishes, exports: links()?, imports: links()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two modules that share a symbol, as the file has them.
+    fn saved() -> Vec<u8> {
+        let mut facts = Facts::default();
+        let symbol = |facts: &mut Facts, name: &[u8]| Symbol(facts.symbols.number(name).unwrap());
+        let modules: Vec<Module> = [(&b"fs-a\0fs-b\0"[..], &b"softdep=pre: x\0"[..]), (b"", b"")]
+            .iter()
+            .map(|(aliases, wishes)| {
+                let (texts, links) = (facts.texts.len(), facts.links.len());
+                facts.texts.extend_from_slice(aliases);
+                let middle = facts.texts.len();
+                facts.texts.extend_from_slice(wishes);
+                let symbols = [b"printk".as_slice(), b"shared", b"gone"].map(|name| symbol(&mut facts, name));
+                facts.links.extend_from_slice(&symbols[..2]);
+                Module {
+                    aliases: texts..middle,
+                    wishes: middle..facts.texts.len(),
+                    exports: links + 1..links + 2,
+                    imports: links..links + 1,
+                }
+            })
+            .collect();
+        let found = |name: &str, inode| Found {
+            name: name.to_owned(),
+            listed: format!("kernel/{name}.ko"),
+            stamp: Stamp { inode, size: 7, modified: (-1, 2) },
+        };
+        save(&[found("one", 3), found("two", 4)], &modules, &facts)
+    }
+
+    #[test]
+    fn what_is_saved_is_known() {
+        let known = parse(&saved()).unwrap();
+        let names: Vec<&[u8]> = known.facts.symbols.iter().collect();
+        assert_eq!(names, [b"printk".as_slice(), b"shared"], "a symbol that no module names is left out");
+        let found = |inode| Found {
+            name: "one".to_owned(),
+            listed: "kernel/one.ko".to_owned(),
+            stamp: Stamp { inode, size: 7, modified: (-1, 2) },
+        };
+        let module = known.of(&found(3)).unwrap();
+        assert_eq!(known.facts.aliases(&module).collect::<Vec<_>>(), [b"fs-a", b"fs-b"]);
+        assert_eq!(known.facts.wishes(&module).map(|f| f.value).collect::<Vec<_>>(), [b"pre: x"]);
+        assert_eq!(known.facts.exports(&module), [Symbol(1)]);
+        assert_eq!(known.of(&found(9)), None, "another file of this name");
+    }
+
+    /// Any bytes are an answer or none; with a checksum that is right, too.
+    #[test]
+    fn damaged_files_are_not_believed() {
+        let whole = saved();
+        let mut state = 1u64;
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for round in 0..10_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..=next(3) {
+                let at = next(bytes.len() - 8);
+                bytes[at] = [0, 1, 0x7f, 0x80, 0xff, bytes[at] ^ 1][next(6)];
+            }
+            if round % 4 == 0 {
+                bytes.truncate(next(bytes.len()));
+            } else if round % 2 == 0 {
+                assert!(bytes == whole || parse(&bytes).is_none(), "the checksum finds a changed byte");
+            } else {
+                let end = bytes.len() - 8;
+                let sum = checksum(&bytes[..end]);
+                bytes[end..].copy_from_slice(&sum.to_le_bytes());
+            }
+            if let Some(known) = parse(&bytes) {
+                for (_, module) in known.modules.values() {
+                    let (exports, imports) = (known.facts.exports(module), known.facts.imports(module));
+                    assert!(exports.iter().chain(imports).all(|s| s.number() < known.facts.symbols.len()));
+                }
+            }
+        }
     }
 }

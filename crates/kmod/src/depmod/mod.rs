@@ -31,6 +31,7 @@ pub use output::{FILES, Output};
 pub use symvers::KernelSymbols;
 
 use crate::config::DepmodConfig;
+use crate::workers::both;
 use crate::{Error, Result};
 use facts::{Facts, Module};
 use find::Found;
@@ -159,9 +160,14 @@ pub fn mend(request: &Request) -> Result<()> {
 /// [`Error::Io`] if a directory cannot be read, [`Error::Cycles`]. A damaged module is a [`Notice`].
 pub fn run(request: &Request, config: &DepmodConfig, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Made> {
     let mut notices: Vec<Notice> = config.bad.iter().cloned().map(Notice::BadLine).collect();
-    let found = find::find(request, config, &mut notices)?;
     let directory = request.output();
-    let known = if request.mode == Mode::Incremental { cache::load(&directory).unwrap_or_default() } else { cache::Known::default() };
+    let (known, found) = match request.mode {
+        Mode::Full => (cache::Known::default(), find::find(request, config, &mut notices)?),
+        Mode::Incremental => {
+            let (known, found) = both(|| cache::load(&directory), || find::find(request, config, &mut notices));
+            (known.unwrap_or_default(), found?)
+        }
+    };
     let before = known.len();
     let tree = request.tree();
     let Gathered { facts, modules, read } = gather(&tree, &found, known, progress, &mut notices);
@@ -183,9 +189,13 @@ pub fn run(request: &Request, config: &DepmodConfig, progress: &(dyn Fn(usize, u
         builtin: &builtin,
         builtin_modinfo: &builtin_modinfo,
     };
-    let outputs = output::all(&material, &mut notices);
-    let stale = request.mode == Mode::Incremental && (read > 0 || before != found.len());
-    let scan = stale.then(|| Output { name: cache::FILE, contents: cache::save(&found, &modules, &facts) });
+    let (scan, outputs) = if request.mode == Mode::Incremental && (read > 0 || before != found.len()) {
+        let save = || Output { name: cache::FILE, contents: cache::save(&found, &modules, &facts) };
+        let (scan, outputs) = both(save, || output::all(&material, &mut notices));
+        (Some(scan), outputs)
+    } else {
+        (None, output::all(&material, &mut notices))
+    };
     Ok(Made { outputs, notices, modules: found.len(), read, scan, directory })
 }
 

@@ -1,10 +1,10 @@
 //! The reasons that a refusal can have.
 
 use std::fmt;
-use std::io;
 
 use serde::Serialize;
 
+use crate::error::errno_text;
 use crate::file::{Class, Machine, Order};
 
 /// One reason for a refusal.
@@ -275,9 +275,9 @@ impl fmt::Display for Reason {
             Self::BadParameter { parameter, value, known } => write!(f, "bad value `{value}` for `{parameter}`{}", list(known)),
             Self::UnknownParameter { parameter, known } => write!(f, "there is no parameter `{parameter}`{}", list(known)),
             Self::Signature { fault, enforced } => write!(f, "{fault}{enforced}"),
-            Self::InitFailed { errno } => write!(f, "the module's own start answered: {}", text_of(*errno)),
+            Self::InitFailed { errno } => write!(f, "the module's own start answered: {}", errno_text(*errno)),
             Self::InitSuspected { errno } => {
-                write!(f, "no fault is found in the file: it seems that the module's own start answered: {}", text_of(*errno))
+                write!(f, "no fault is found in the file: it seems that the module's own start answered: {}", errno_text(*errno))
             }
             Self::OddStart { answer } => {
                 write!(f, "its own start answered {answer}, neither success nor an error; the kernel takes it for success")
@@ -290,12 +290,6 @@ impl fmt::Display for Reason {
             Self::Log { line } => write!(f, "kernel: {line}"),
         }
     }
-}
-
-/// The text of `strerror(3)`, without the number that Rust adds.
-fn text_of(errno: i32) -> String {
-    let text = io::Error::from_raw_os_error(errno).to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 fn list(known: &[String]) -> String {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::error::os_text;
 use uapi::{ClientError, Errno, NameError};
 
 use crate::proc_modules::BadLine;
@@ -123,7 +124,7 @@ impl fmt::Display for Error {
             Self::Client(error) => write!(f, "{error}"),
             Self::List(error) => write!(f, "{error}"),
             Self::Open { path, error } => match &**error {
-                crate::Error::Io { source, .. } => write!(f, "Cannot open {}: {}", path.display(), meaning(source)),
+                crate::Error::Io { source, .. } => write!(f, "Cannot open {}: {}", path.display(), os_text(source)),
                 error => write!(f, "{}: {error}", path.display()),
             },
             Self::Machine { path, module, kernel } => {
@@ -152,12 +153,6 @@ impl fmt::Display for Error {
             Self::Delete { module, errno, .. } => write!(f, "could not remove module {module}: {errno}{}", hint(*errno)),
         }
     }
-}
-
-/// The text of `strerror(3)`, without the number that Rust adds.
-fn meaning(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 /// What an error number means here, where it is not plain.

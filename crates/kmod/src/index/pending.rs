@@ -258,4 +258,29 @@ mod tests {
             assert_eq!(Pending::parse(&text.replace(bad, "../modules.dep")), None);
         }
     }
+
+    /// Any text is a record or none, and what is read is what would be written.
+    #[test]
+    fn damaged_records_are_not_believed() {
+        let stamp = Some(Stamp { inode: 1, size: 5, modified: (-7, 9) });
+        let change = |name: &str, old| Change { name: name.to_owned(), new: stamp, old };
+        let text = Pending { changes: vec![change("modules.dep", stamp), change("modules.alias", None)] }.text();
+        let mut state = 1u64;
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap_or_default() % below
+        };
+        for _ in 0..10_000 {
+            let mut bytes = text.clone().into_bytes();
+            for _ in 0..=next(2) {
+                let at = next(bytes.len());
+                bytes[at] = b" \n0/.-~z"[next(8)];
+            }
+            let Ok(mutant) = String::from_utf8(bytes) else { continue };
+            if let Some(read) = Pending::parse(&mutant) {
+                assert!(read.changes.iter().all(|c| !c.name.contains('/')), "{mutant}");
+                assert_eq!(Pending::parse(&read.text()), Some(read), "{mutant}");
+            }
+        }
+    }
 }

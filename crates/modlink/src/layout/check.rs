@@ -114,6 +114,14 @@ fn looks(howto: Howto) -> u8 {
     if howto.formula == Formula::SlotRelaxable { home::IMAGE } else { 0 }
 }
 
+/// Whether an instruction does without what its symbol lacks, which is a slot if that is what the instruction may do
+/// without (`look`).
+#[inline]
+fn does_without(code: &[u8], entry: &Rela, lacks: u8, look: u8) -> bool {
+    let unlike = relax::unlike_load_at(code, entry).unwrap_or(1);
+    unlike | u64::from(lacks ^ look) == 0 || (lacks == look && relax::reaches_own_image(code, entry))
+}
+
 impl Pass<'_> {
     fn section(&self, section: &Section<'_>, entries: &[Rela], marks: &mut Marks) -> Result<()> {
         let data = section.data;
@@ -139,7 +147,7 @@ impl Pass<'_> {
             if entry.r_offset.get(LE) > last {
                 return false;
             }
-            needs & mark == 0 || ((mark == look) & relax::is_load(code, entry)) || (mark == look && relax::reaches_own_image(code, entry))
+            needs & mark == 0 || does_without(code, entry, mark, look)
         };
         let mut rest = entries.iter();
         loop {

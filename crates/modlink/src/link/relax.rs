@@ -44,16 +44,24 @@ fn form(bytes: &[u8], offset: usize) -> Option<Form> {
     }
 }
 
-/// Whether the instruction at a relocation is of the most frequent form, [`Form::Load`], and the addend is that of all
-/// compilers: then it becomes one with a 32-bit distance.
+/// In which bits an instruction whose bytes before the field are `before` is unlike the most frequent form,
+/// [`Form::Load`], with the addend that all compilers give it; 0 if in none. One number, so that one branch decides.
 #[inline]
-pub(crate) fn is_load(data: &[u8], entry: &Rela) -> bool {
-    let start = usize::try_from(entry.r_offset.get(LE)).ok().and_then(|offset| offset.checked_sub(2));
-    let before = start.and_then(|start| data.get(start..)).and_then(<[u8]>::first_chunk::<2>);
-    before.is_some_and(|before| (u16::from_le_bytes(*before) & LOAD_MASK == LOAD) & (entry.r_addend.get(LE) == ADDEND))
+fn unlike_load(before: [u8; 2], addend: i64) -> u64 {
+    u64::from((u16::from_le_bytes(before) & LOAD_MASK) ^ LOAD) | (addend ^ ADDEND).cast_unsigned()
+}
+
+/// [`unlike_load`] of the instruction at a relocation; nothing when there is none.
+#[inline]
+pub(crate) fn unlike_load_at(data: &[u8], entry: &Rela) -> Option<u64> {
+    let offset = usize::try_from(entry.r_offset.get(LE)).ok()?;
+    let before = data.get(offset.checked_sub(2)?..offset)?.first_chunk()?;
+    Some(unlike_load(*before, entry.r_addend.get(LE)))
 }
 
 /// Whether the instruction at a relocation becomes one with a 32-bit distance, which always reaches within an image.
+#[cold]
+#[inline(never)]
 pub(crate) fn reaches_own_image(data: &[u8], entry: &Rela) -> bool {
     let Ok(offset) = usize::try_from(entry.r_offset.get(LE)) else { return false };
     entry.r_addend.get(LE) == ADDEND && matches!(form(data, offset), Some(Form::Load | Form::Call | Form::Jump))
@@ -71,11 +79,12 @@ pub(crate) fn is_direct_branch(data: &[u8], offset: u64) -> bool {
 #[inline]
 pub(crate) fn load(bytes: &mut [u8], offset: usize, addend: i64, distance: i32) -> bool {
     let (Some(start), Some(end)) = (offset.checked_sub(2), offset.checked_add(4)) else { return false };
-    let instruction = bytes.get_mut(start..end).and_then(<[u8]>::first_chunk_mut::<6>);
-    let Some([opcode, modrm, field @ ..]) = instruction else { return false };
-    if (u16::from_le_bytes([*opcode, *modrm]) & LOAD_MASK != LOAD) | (addend != ADDEND) {
+    let instruction = bytes.get_mut(start..end).and_then(<[u8]>::split_first_chunk_mut::<2>);
+    let Some((before, field)) = instruction.and_then(|(before, field)| Some((before, field.first_chunk_mut()?))) else { return false };
+    if unlike_load(*before, addend) != 0 {
         return false;
     }
+    let [opcode, _] = before;
     *opcode = LEA;
     *field = distance.to_le_bytes();
     true

@@ -62,7 +62,7 @@ impl Tree {
         };
         let directory = debian::cache().join(format!("packed-{ending}")).join(&self.release);
         if !directory.is_dir() {
-            let unfinished = directory.with_extension("unfinished");
+            let unfinished = directory.with_file_name(format!("{}.unfinished{}", self.release, std::process::id()));
             let suffix = if packing == Packing::Plain { String::new() } else { format!(".{ending}") };
             pack(&self.directory, &unfinished, &suffix, packer)?;
             fs::rename(&unfinished, &directory)?;

@@ -8,7 +8,7 @@ use testkit::Programs;
 use testkit::guest::{Flavour, Guest, Session, fat_disk, subset};
 
 /// Modules that the sessions ask for.
-const MODULES: &[&str] = &["vfat", "loop", "nls_ascii", "nls_cp437", "nls_iso8859-1", "dummy", "af_key", "vsock", "can", "xfs"];
+const MODULES: &[&str] = &["vfat", "loop", "nls_ascii", "nls_cp437", "nls_iso8859-1", "dummy", "af_key", "vsock_loopback", "can", "xfs"];
 
 /// A guest with the tools, the daemon, the modules, a FAT image and the program that asks as a user.
 fn guest(flavour: Flavour) -> Guest {

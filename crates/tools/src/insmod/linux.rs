@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use kmod::Error;
-use kmod::error::IoAction;
+use kmod::error::{IoAction, errno_text, os_text};
 use kmod::explain::{Reason, Refusal, explain, facts, passed_over};
 use kmod::kernel::{Insert, Kernel};
 use kmod::linux::log::LogMark;
@@ -94,7 +94,7 @@ fn quoted(word: &str) -> String {
 fn message(path: &Path, error: &Error) -> String {
     let path = path.display();
     let errno = match error {
-        Error::Io { action: IoAction::Open, source, .. } => return format!("could not load module {path}: {}", meaning_of(source)),
+        Error::Io { action: IoAction::Open, source, .. } => return format!("could not load module {path}: {}", os_text(source)),
         Error::Refused { errno, .. } => *errno,
         other => other.errno(),
     };
@@ -103,7 +103,7 @@ fn message(path: &Path, error: &Error) -> String {
         number::ENOENT => "Unknown symbol in module".to_owned(),
         number::ESRCH => "Module has wrong symbol version".to_owned(),
         number::EINVAL => "Invalid parameters".to_owned(),
-        other => meaning_of(&std::io::Error::from_raw_os_error(other)),
+        other => errno_text(other),
     };
     format!("could not insert module {path}: {meaning}")
 }
@@ -114,12 +114,6 @@ mod number {
     pub(super) const ESRCH: i32 = 3;
     pub(super) const ENOEXEC: i32 = 8;
     pub(super) const EINVAL: i32 = 22;
-}
-
-/// The text of `strerror(3)`, without the number that Rust adds.
-fn meaning_of(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use kmod::Error;
 use kmod::act::{self, Conditions, Event, Failure, OnFailure};
+use kmod::error::errno_text;
 use kmod::explain::{Reason, Refusal, explain, facts, is_about, passed_over};
 use kmod::kernel::{Force, Kernel, Lifetime};
 use kmod::linux::log::LogMark;
@@ -14,7 +15,7 @@ use uapi::Errno;
 use super::Modprobe;
 use super::session::Session;
 use crate::target::Target;
-use crate::{Console, Failed, Outcome, console};
+use crate::{Console, Failed, Outcome};
 
 /// Loads the modules that the words name. After one that fails, the others are still tried with `-a`.
 pub(super) fn load<K: Kernel>(options: &Modprobe, session: &Session, kernel: &mut K, console: &mut Console) -> Outcome {
@@ -164,7 +165,7 @@ fn words_for(errno: i32) -> String {
     match Errno::from_number(errno) {
         Some(Errno::EEXIST) => "Module already in kernel".to_owned(),
         Some(Errno::ENOENT) => "Unknown symbol in module, or unknown parameter (see dmesg)".to_owned(),
-        _ => console::text_of(errno),
+        _ => errno_text(errno),
     }
 }
 
@@ -195,7 +196,7 @@ fn report<K: Kernel>(target: &Match, failure: Failure<K::Error>, told: Told, con
             };
             let start = format!("could not insert '{}'{because}", step.module);
             match (told, K::number(&error)) {
-                (Told::ByStart { errno }, _) => console.error(format_args!("{start}: {}", console::text_of(errno))),
+                (Told::ByStart { errno }, _) => console.error(format_args!("{start}: {}", errno_text(errno))),
                 (Told::ByNumber, Some(errno)) => console.error(format_args!("{start}: {}", words_for(errno))),
                 _ => console.error(format_args!("{start}: {error}")),
             }

@@ -66,7 +66,7 @@ pub(crate) struct Modprobe {
     #[arg(short, long)]
     force: bool,
     /// Load although symbol versions differ
-    #[arg(long)]
+    #[arg(long, alias = "force-modversions")]
     force_modversion: bool,
     /// Load although vermagic differs
     #[arg(long)]
@@ -128,7 +128,9 @@ pub(crate) struct Modprobe {
 }
 
 impl Run for Modprobe {
-    fn run(self, console: &mut Console) -> Outcome {
+    fn run(mut self, console: &mut Console) -> Outcome {
+        // Who wants silence gets it.
+        self.verbose &= !self.quiet;
         if self.syslog {
             console.use_syslog();
         }

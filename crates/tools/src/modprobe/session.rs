@@ -37,10 +37,8 @@ impl Session {
             tree: Some(directory.clone()),
             cmdline: if hosted { None } else { kmod::linux::command_line() },
         };
-        let config = Config::load(&sources).map_err(|error| {
-            console.fatal(error);
-            Failed
-        })?;
+        let (config, unread) = Config::load_readable(&sources);
+        unread.iter().for_each(|error| console.warning(error));
         // `--lint` lists them among its other remarks.
         for bad in config.bad.iter().filter(|_| !options.lint) {
             match bad.fault {

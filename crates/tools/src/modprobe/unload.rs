@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use kmod::Error;
 use kmod::act::{self, Event, Failure};
+use kmod::error::errno_text;
 use kmod::explain::{Reason, Standing, explain_removal, facts};
 use kmod::kernel::{Force, Kernel, Loaded};
 use kmod::lookup::{Match, Via, lookup};
@@ -13,7 +14,7 @@ use kmod::plan::{self, Plan, RemoveRequest};
 use super::Modprobe;
 use super::session::Session;
 use crate::target::Target;
-use crate::{Console, Failed, Outcome, console};
+use crate::{Console, Failed, Outcome};
 
 /// The first pause of `--wait`; each next one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -124,7 +125,7 @@ fn refused<K: Kernel>(options: &Modprobe, module: &str, loaded: &[Loaded], error
     if reasons.is_empty() && K::errno(error).is_some_and(busy) {
         return Refusal::InUse;
     }
-    let refusal = told(console, format_args!("could not remove '{module}': {}", console::text_of(errno)));
+    let refusal = told(console, format_args!("could not remove '{module}': {}", errno_text(errno)));
     reasons.iter().for_each(|reason| console.error(format_args!("{module}: {reason}")));
     refusal
 }

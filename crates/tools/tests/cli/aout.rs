@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::world::{HELLO, World};
+use crate::world::{HELLO, RELEASE, World};
 
 const BASE: &str = "int base_value(void) { return 42; }\nEXPORT(base_value);\n";
 const USER: &str =
@@ -52,4 +52,37 @@ fn the_load_map_of_an_aout_object_has_its_symbols() {
     let done = world.run("insmod -n -m hello.o");
     assert_eq!(done.status, Some(0), "{done:?}");
     assert!(done.stdout.contains(" T init_module\n") && done.stdout.contains("0000000012340"), "{done:?}");
+}
+
+#[test]
+fn the_other_tools_read_aout_objects_too() {
+    let world = World::new();
+    let tree = world.path(&format!("lib/modules/{RELEASE}"));
+    std::fs::create_dir_all(tree.join("misc")).unwrap();
+    for (name, source) in [("base", format!("{BASE}{HELLO}")), ("user", USER.to_owned())] {
+        let object = compile(&world, name, &source);
+        std::fs::rename(object, tree.join(format!("misc/{name}.o"))).unwrap();
+    }
+    let warned = world.run(&format!("depmod -b . {RELEASE}")).warns();
+    assert!(warned.lines().all(|line| line.contains("could not open modules.")), "{warned}");
+    let dep = std::fs::read_to_string(tree.join("modules.dep")).unwrap();
+    assert!(dep.contains("misc/user.o: misc/base.o\n") && dep.contains("misc/base.o:\n"), "{dep}");
+
+    // An a.out object has no `.modinfo`: the file's name is all that there is to tell, and that is no error.
+    let path = tree.join("misc/user.o");
+    assert_eq!(world.run(&format!("modinfo {}", path.display())).ok(), format!("filename:       {}\n", path.display()));
+    assert_eq!(world.run("modinfo -n user").ok(), format!("{}\n", path.display()));
+    assert_eq!(world.run("modinfo -F license user").ok(), "");
+    let told: serde_json::Value = serde_json::from_str(&world.run("modinfo --json user").ok()).unwrap();
+    assert_eq!(told[0]["parameters"], serde_json::json!([]));
+    let exports = world.run(&format!("modprobe --show-exports {}", tree.join("misc/base.o").display())).ok();
+    assert!(exports.lines().any(|line| line.ends_with("\tbase_value")), "{exports}");
+    assert_eq!(world.run(&format!("modprobe --show-modversions {}", path.display())).ok(), "");
+    assert_eq!(world.run("modprobe --graph=tree user").ok(), "user\n└── base\n");
+    assert_eq!(world.run("static-nodes").warns().lines().count(), 1, "without device nodes there is no list of them");
+
+    world.run("modprobe user").warns();
+    assert_eq!(world.notes(), [1, 42]);
+    world.run("modprobe -r user").ok();
+    assert!(world.loaded().is_empty());
 }

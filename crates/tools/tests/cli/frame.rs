@@ -33,7 +33,10 @@ fn help_and_version_succeed_and_wrong_lines_fail_with_one() {
         let help = Outcome::of(bare(tool).arg("--help")).ok();
         assert!(help.contains("Examples:") && help.contains(&format!("Usage: {tool}")), "{help}");
         let version = Outcome::of(bare(tool).arg("-V")).ok();
-        assert!(version.starts_with(&format!("{tool} ")), "{version}");
+        // Scripts read the first words of kmod's tools.
+        let of_kmod = ["insmod", "modprobe", "depmod", "modinfo", "rmmod", "lsmod"].contains(&tool);
+        let first = if of_kmod { "kmod version 34\n+ZSTD +XZ".to_owned() } else { format!("{tool} ") };
+        assert!(version.starts_with(&first), "{version}");
         let wrong = Outcome::of(bare(tool).arg("--nonsense")).fails();
         assert!(wrong.starts_with(&format!("{tool}: ERROR: ")) && wrong.contains("--nonsense"), "{wrong}");
     }
@@ -122,7 +125,7 @@ fn no_dev_null_is_needed() {
     let enter = if rustix::process::geteuid().is_root() { "chroot" } else { "unshare -r chroot" };
     let line = format!("exec {enter} {} /insmod --version", dir.path().display());
     let mut open = Command::new("sh");
-    assert!(Outcome::of(open.args(["-c", &line])).ok().starts_with("insmod "), "the root has all that is needed");
+    assert!(Outcome::of(open.args(["-c", &line])).ok().starts_with("kmod version "), "the root has all that is needed");
     let status = Command::new("sh").args(["-c", &format!("exec 0<&- 1>&- 2>&-; {line}")]).status().unwrap();
     assert_eq!(status.code(), Some(0), "an abort would show as a signal");
 }

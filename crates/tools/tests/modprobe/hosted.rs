@@ -109,6 +109,18 @@ fn install_lines_hold_although_there_is_a_softdep() {
 }
 
 #[test]
+fn a_file_of_the_configuration_that_cannot_be_read_stops_nothing() {
+    let world = stacked();
+    configure(&world, "options upper level=5\n");
+    std::os::unix::fs::symlink("circle.conf", world.path("etc/modprobe.d/circle.conf")).unwrap();
+    std::os::unix::fs::symlink("nothing", world.path("etc/modprobe.d/dangling.conf")).unwrap();
+    fs::create_dir(world.path("etc/modprobe.d/folder.conf")).unwrap();
+    let warned = world.run("modprobe upper").warns();
+    assert!(warned.contains("circle.conf`: Too many levels of symbolic links") && warned.lines().count() == 1, "{warned}");
+    assert_eq!(world.notes(), [1, 42, 5, 1]);
+}
+
+#[test]
 fn forbid_holds_on_every_way() {
     let world = stacked();
     configure(&world, "forbid low*\nforbid third\n");

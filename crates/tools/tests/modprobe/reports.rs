@@ -85,6 +85,12 @@ fn lint_says_which_lines_do_nothing() {
     assert_eq!(remarks[3]["reasons"][0]["cause"], "beaten");
     configure(&world, "blacklist upper\n");
     assert_eq!(world.run("modprobe --lint").ok(), "");
+    configure(&world, "forbid fs-*\n");
+    assert!(
+        world.run("modprobe --lint").ok().ends_with("`forbid fs_*` works: it stops aliases; their modules can still be loaded by name\n")
+    );
+    assert!(world.run("modprobe fs-upper").fails().contains("forbidden"));
+    world.run("modprobe -n upper").ok();
 }
 
 #[test]

@@ -262,8 +262,11 @@ fn say(mut stream: &UnixStream, reply: &Reply) -> bool {
     stream.write_all(&line).is_ok()
 }
 
-/// The number of a group, from a file such as `/etc/group` (group(5)).
+/// The number of a group: it is one, or a file such as `/etc/group` (group(5)) has it.
 fn group_number(file: &Path, name: &str) -> Option<u32> {
+    if let Ok(number) = name.parse() {
+        return Some(number);
+    }
     let text = std::fs::read_to_string(file).ok()?;
     text.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -284,5 +287,6 @@ mod tests {
         assert_eq!(group_number(&file, "kerneld"), Some(991));
         assert_eq!(group_number(&file, "kerneldx"), None);
         assert_eq!(group_number(&file, "bad"), None);
+        assert_eq!(group_number(&file, "7"), Some(7));
     }
 }

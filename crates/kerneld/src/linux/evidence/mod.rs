@@ -11,6 +11,8 @@ mod rows;
 mod settings;
 mod subject;
 mod surroundings;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -71,6 +71,8 @@ pub(super) struct Net {
     pub(super) xfrm: Reading<usize>,
     /// Virtual servers.
     pub(super) servers: usize,
+    /// The congestion control of new connections.
+    pub(super) congestion: String,
     /// Settings by path below `/proc/sys`, of the folders that modules are known to own.
     pub(super) settings: BTreeMap<String, String>,
 }
@@ -107,6 +109,7 @@ impl Net {
             xfrm: if served(XFRM_NUMBER) { xfrm() } else { Err("states cannot be listed while xfrm_user is not loaded".to_owned()) },
             // Three lines of heading.
             servers: text("ip_vs").lines().count().saturating_sub(3),
+            congestion: fs::read_to_string(proc.join("sys/net/ipv4/tcp_congestion_control")).unwrap_or_default().trim().to_owned(),
             settings: settings::read_known(proc),
         }
     }

@@ -41,7 +41,6 @@ pub struct Surroundings {
     /// Majors of block devices by the names of their drivers.
     pub(super) majors: BTreeMap<String, u32>,
     pub(super) default_qdisc: String,
-    pub(super) congestion: Vec<String>,
     /// Lines that name kernel code that is watched or replaced; a module's stands in brackets.
     pub(super) probes: Reading<Vec<String>>,
     /// Patches and the modules that they change.
@@ -74,7 +73,6 @@ impl Surroundings {
             nets.push(Net::read("this process".to_owned(), &proc, &names));
         }
         Self {
-            congestion: vec![text(&proc.join("sys/net/ipv4/tcp_congestion_control"))],
             default_qdisc: text(&proc.join("sys/net/core/default_qdisc")),
             mounts: mounts(&found),
             swaps: swaps(&proc),

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use demand::{Class, Kind, Outcome, Paths, Record};
+use demand::{Class, DecidedBy, Kind, Outcome, Paths, Record};
 use serde::{Deserialize, Serialize};
 
 use super::super::evidence::Baseline;
@@ -60,7 +60,8 @@ pub struct Ledger {
 /// The leases that a record makes: one for each module that its request put into the kernel.
 #[must_use]
 pub(super) fn made_by(paths: &Paths, record: &Record) -> Vec<Lease> {
-    if !matches!(record.outcome, Outcome::Loaded | Outcome::Failed { .. }) {
+    // What a helper loaded by itself was not seen when it came.
+    if record.by != DecidedBy::Daemon || !matches!(record.outcome, Outcome::Loaded | Outcome::Failed { .. }) {
         return Vec::new();
     }
     let asked = record.plan.iter().rev().find(|step| step.why.starts_with("asked for")).map(|step| step.module.clone());

@@ -7,6 +7,8 @@
 pub mod command;
 mod lease;
 mod report;
+#[cfg(test)]
+mod tests;
 mod turnstile;
 mod uses;
 
@@ -74,7 +76,7 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Keeper {
     paths: Paths,
-    release: String,
+    stamp: stamp::Stamp,
     turnstile: Turnstile,
     /// New leases that have not been taken in: whoever loads does not wait for whoever looks around.
     new: Mutex<Vec<Lease>>,
@@ -102,7 +104,7 @@ impl Keeper {
         let inner = Inner { settings, ledger, idle: BTreeMap::new(), told: BTreeSet::new(), uses: None, subjects: BTreeMap::new() };
         Self {
             paths: paths.clone(),
-            release: stamp.release.clone(),
+            stamp: stamp.clone(),
             turnstile: Turnstile::default(),
             new: Mutex::default(),
             inner: Mutex::new(inner),
@@ -122,7 +124,7 @@ impl Keeper {
     /// To be called with every record, as soon as there is one.
     pub fn note(&self, record: &Record) {
         // Nearly all records load nothing.
-        if record.plan.iter().any(|step| step.loaded) {
+        if record.boot == self.stamp.boot && record.plan.iter().any(|step| step.loaded) {
             lock(&self.new).extend(lease::made_by(&self.paths, record));
             if let Ok(mut inner) = self.inner.try_lock() {
                 self.take_in(&mut inner);
@@ -188,7 +190,7 @@ impl Keeper {
 
     /// Ends one lease, if every row lets it. Answers whether the module is gone.
     fn end<K: Kernel>(&self, inner: &mut Inner, kernel: &mut K, around: &Surroundings, module: &str) -> (Option<Event>, bool) {
-        let findings = inner.findings(&self.paths, &self.release, around, module);
+        let findings = inner.findings(&self.paths, &self.stamp.release, around, module);
         if findings.iter().any(Finding::vetoes) {
             inner.told.remove(module);
             return (None, false);
@@ -202,7 +204,7 @@ impl Keeper {
             // Everything that could have changed since the first look, once more, as late as can be.
             let again = Surroundings::gather(&self.paths);
             let used = inner.uses.as_mut().is_some_and(|uses| uses.drain().contains(module));
-            let held = used || inner.findings(&self.paths, &self.release, &again, module).iter().any(Finding::vetoes);
+            let held = used || inner.findings(&self.paths, &self.stamp.release, &again, module).iter().any(Finding::vetoes);
             (!held).then(|| kernel.delete(module, Force::default()).map_err(|error| error.to_string()))
         });
         let Some(Some(result)) = done else { return (None, false) };

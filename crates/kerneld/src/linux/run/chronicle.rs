@@ -15,6 +15,9 @@ const ROOM: usize = 8192;
 /// How often floods are looked at, and a disk that was full is tried again.
 const TICK: Duration = Duration::from_millis(500);
 
+/// How long an answer waits for the record of its load.
+const SETTLE: Duration = Duration::from_millis(100);
+
 /// How many ticks pass between two looks at what helpers have left.
 const SPOOL_TICKS: u32 = 4;
 
@@ -35,6 +38,9 @@ pub struct JournalState {
 #[derive(Debug, Default)]
 struct Desk {
     inbox: VecDeque<Record>,
+    /// How many records were put into the inbox, and up to which of them the writer is through.
+    taken: u64,
+    through: u64,
     state: JournalState,
     limits: Option<Limits>,
     /// How often somebody wanted everything written.
@@ -75,10 +81,19 @@ impl Chronicle {
         }
         let first = desk.inbox.is_empty();
         desk.inbox.push_back(record);
+        desk.taken = desk.taken.saturating_add(1);
         drop(desk);
         if first {
             self.desk.changed.notify_all();
         }
+    }
+
+    /// Lets the writer come to what was taken up to now, for a moment: whoever kills the daemon after an answer shall not take
+    /// the record of a load along. A disk that is slow is not waited for.
+    pub(crate) fn settle(&self) {
+        let desk = lock(&self.desk.desk);
+        let wanted = desk.taken;
+        drop(self.desk.changed.wait_timeout_while(desk, SETTLE, |desk| desk.through < wanted));
     }
 
     /// Other limits from now on.
@@ -135,6 +150,7 @@ impl Writer {
         let mut journal = Journal::open(&self.paths.journal(), self.limits);
         loop {
             let (records, hurry, ends) = self.wait(&mut journal);
+            let count = u64::try_from(records.len()).unwrap_or(u64::MAX);
             records.into_iter().for_each(|record| journal.append(record));
             self.ticks = self.ticks.saturating_add(1);
             if self.ticks >= SPOOL_TICKS || hurry.is_some() || ends {
@@ -148,6 +164,7 @@ impl Writer {
             }
             let mut desk = lock(&self.shared.desk);
             desk.state.journal = journal.status();
+            desk.through = desk.through.saturating_add(count);
             desk.done = hurry.unwrap_or(desk.done);
             drop(desk);
             self.shared.changed.notify_all();

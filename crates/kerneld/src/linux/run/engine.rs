@@ -106,7 +106,11 @@ impl<K: Kernels> Engine<K> {
         self.leases.note(&record);
         self.tally.count(&record);
         self.teller.tell(&record);
+        let changed = record.plan.iter().any(|step| step.loaded);
         self.chronicle.take(record);
+        if changed {
+            self.chronicle.settle();
+        }
         outcome
     }
 

@@ -74,7 +74,7 @@ pub(in super::super) fn sockets(around: &Surroundings, subject: &Subject) -> Sta
         return State::Unconcerned;
     }
     if let Some(control) = subject.name.strip_prefix("tcp_")
-        && around.congestion.iter().any(|default| default == control)
+        && around.nets.iter().any(|net| net.congestion == control)
     {
         return State::Holds(vec![format!("{control} is the congestion control of new connections")]);
     }

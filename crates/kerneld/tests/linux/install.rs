@@ -1,0 +1,89 @@
+//! Making the kernel ask, and undoing it.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::system::{ENFORCE, System};
+
+fn with_helper() -> System {
+    let system = System::new(ENFORCE);
+    system.write("usr/sbin/kerneld-request", "\x7fELF static, say");
+    mode(&system, 0o755);
+    system
+}
+
+fn mode(system: &System, mode: u32) {
+    let path = system.root().join("usr/sbin/kerneld-request");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+const SYSCTL: &str = "proc/sys/kernel/modprobe";
+
+#[test]
+fn what_is_installed_can_be_uninstalled() {
+    let system = with_helper();
+    system.write(SYSCTL, "/opt/own/modprobe\n");
+    let told = system.say(&["install", "--dry-run", "--initramfs"]);
+    assert!(told.contains("set kernel.modprobe to `/usr/sbin/kerneld-request`"), "{told}");
+    assert_eq!(system.read(SYSCTL), "/opt/own/modprobe\n");
+    assert_eq!(system.say(&["install", "--initramfs"]), told);
+    assert_eq!(system.read(SYSCTL), "/usr/sbin/kerneld-request\n");
+    assert!(system.read("etc/systemd/system/kerneld.service").contains("SystemCallFilter="));
+    assert!(system.read("etc/sysctl.d/60-kerneld.conf").contains("kernel.modprobe = /usr/sbin/kerneld-request"));
+    // Again: nothing is left to do, and what was before is not forgotten.
+    assert_eq!(system.say(&["install", "--initramfs"]), "");
+    system.say(&["uninstall"]);
+    assert_eq!(system.read(SYSCTL), "/opt/own/modprobe\n");
+    for gone in ["etc/systemd/system/kerneld.service", "etc/sysctl.d/60-kerneld.conf", "etc/initramfs-tools/hooks/kerneld"] {
+        assert_eq!(system.read(gone), "", "{gone}");
+    }
+    assert_eq!(system.read("etc/kerneld/policy.toml"), ENFORCE, "the policy is the administrator's");
+    assert!(system.say(&["uninstall"]).contains("is `/opt/own/modprobe`, which is not kerneld's"));
+}
+
+#[test]
+fn files_of_the_administrator_stay() {
+    let system = with_helper();
+    std::fs::remove_file(system.root().join("etc/kerneld/policy.toml")).unwrap();
+    system.say(&["install"]);
+    assert!(system.read("etc/kerneld/policy.toml").contains("mode = \"audit\""));
+    system.write("etc/systemd/system/kerneld.service", "changed\n");
+    let done = system.kerneld(&["uninstall"]);
+    assert!(String::from_utf8_lossy(&done.stderr).contains("kerneld.service was changed"), "{done:?}");
+    assert_eq!(system.read("etc/systemd/system/kerneld.service"), "changed\n");
+}
+
+#[test]
+fn a_helper_that_cannot_work_or_be_trusted_is_refused() {
+    let system = with_helper();
+    let refused = |words: &[&str], why: &str| {
+        let done = system.kerneld(words);
+        let text = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.code() == Some(1) && text.contains(why), "{words:?}: {text}");
+        assert_eq!(system.read(SYSCTL), "/sbin/modprobe\n");
+    };
+    refused(&["install", "--helper", "/nosuch"], "cannot be used");
+    refused(&["install", "--helper", "kerneld-request"], "no absolute path");
+    mode(&system, 0o644);
+    refused(&["install"], "is no program");
+    mode(&system, 0o775);
+    refused(&["install"], "can be changed by others than root");
+    mode(&system, 0o755);
+    system.say(&["install", "--sysctl-only"]);
+    assert_eq!(system.read("etc/sysctl.d/60-kerneld.conf"), "");
+}
+
+#[test]
+fn the_shipped_files_agree_with_the_program() {
+    let unit = include_str!("../../dist/kerneld.service");
+    // The daemon keeps these two (run/confine.rs); a unit that grants less breaks it, one that grants more is for nothing.
+    assert!(unit.contains("\nCapabilityBoundingSet=CAP_SYS_MODULE CAP_SYS_PTRACE\n"));
+    assert!(unit.contains("Type=notify") && unit.contains("RuntimeDirectoryPreserve=yes") && !unit.contains("ProtectKernelModules=yes"));
+    let policy = include_str!("../../dist/policy.toml");
+    let parsed = demand::policy::Policy::parse(std::path::Path::new("policy.toml"), policy.as_bytes()).unwrap();
+    assert_eq!((parsed.mode, parsed.control.group.as_deref()), (demand::Mode::Audit, Some("kerneld")));
+    for script in [include_str!("../../dist/initramfs/hook"), include_str!("../../dist/initramfs/script")] {
+        let mut shell = std::process::Command::new("sh").args(["-n"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        std::io::Write::write_all(&mut shell.stdin.take().unwrap(), script.as_bytes()).unwrap();
+        assert!(shell.wait().unwrap().success());
+    }
+}

@@ -1,0 +1,8 @@
+//! The daemon of Linux at its doors: sockets, files, signals. It rehearses: nothing is ever loaded.
+#![forbid(unsafe_code)]
+
+mod install;
+mod lasting;
+mod messages;
+mod serving;
+mod system;

@@ -1,0 +1,168 @@
+//! A folder that stands for `/`, with a small tree, and a daemon that rehearses in it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use demand::ask::{NoAnswer, ask};
+use demand::policy::compiled::Waits;
+use demand::{Outcome, Paths};
+use serde_json::Value;
+
+/// The release of its kernel.
+pub const RELEASE: &str = "6.1.0-test";
+
+/// Denies users' sockets, allows the rest.
+pub const ENFORCE: &str =
+    "mode = \"enforce\"\n[[rule]]\nname = \"no sockets\"\nclass = [\"net-pf\"]\nverdict = \"deny\"\n[default]\nverdict = \"allow\"\n";
+
+/// The system.
+pub struct System {
+    root: tempfile::TempDir,
+    daemon: Option<Child>,
+}
+
+impl System {
+    /// A system with this policy, and no daemon yet.
+    pub fn new(policy: &str) -> Self {
+        let system = Self { root: tempfile::tempdir().expect("a folder"), daemon: None };
+        let tree = format!("lib/modules/{RELEASE}");
+        for module in ["fat", "vfat", "af_key", "af_alg", "soft"] {
+            system.write(&format!("{tree}/kernel/{module}.ko"), "not read by a rehearsal\n");
+        }
+        system.write(
+            &format!("{tree}/modules.dep"),
+            "kernel/fat.ko:\nkernel/vfat.ko: kernel/fat.ko\nkernel/af_key.ko:\nkernel/af_alg.ko:\nkernel/soft.ko:\n",
+        );
+        system.write(&format!("{tree}/modules.alias"), "alias fs-vfat vfat\nalias net-pf-15 af_key\nalias net-pf-38 af_alg\n");
+        system.write("proc/modules", "");
+        system.write("proc/sys/kernel/modprobe", "/sbin/modprobe\n");
+        system.write("proc/sys/kernel/random/boot_id", "one\n");
+        system.write("etc/group", "root:x:0:\n");
+        system.write("etc/kerneld/policy.toml", policy);
+        system
+    }
+
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    pub fn paths(&self) -> Paths {
+        Paths::under(self.root())
+    }
+
+    /// Writes a file and the folders above it.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.root().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        std::fs::write(path, text).expect("a file");
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.root().join(path)).unwrap_or_default()
+    }
+
+    /// Starts the daemon, and waits until it answers.
+    pub fn start(&mut self) {
+        let mut run = self.command("run");
+        run.args(["--rehearse", "--release", RELEASE, "--syslog", "/nonexistent"]);
+        self.daemon = Some(run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a daemon"));
+        // 2: it answers, and something is wrong.
+        let code = self.kerneld(&["status", "--wait", "20s"]).status.code();
+        assert!(matches!(code, Some(0 | 2)), "the daemon does not answer");
+    }
+
+    /// A system with a daemon.
+    pub fn served(policy: &str) -> Self {
+        let mut system = Self::new(policy);
+        system.start();
+        system
+    }
+
+    /// Ends the daemon without a warning.
+    pub fn kill(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.kill().expect("a signal");
+            daemon.wait().expect("its end");
+        }
+    }
+
+    /// Ends the daemon in good order.
+    pub fn end(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            let pid = rustix::process::Pid::from_child(&daemon);
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
+            assert!(daemon.wait().expect("its end").success());
+        }
+    }
+
+    fn command(&self, word: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kerneld"));
+        command.arg(word).arg("--root").arg(self.root());
+        command
+    }
+
+    /// Runs a command of kerneld on this system.
+    pub fn kerneld(&self, words: &[&str]) -> Output {
+        let (first, rest) = words.split_first().expect("a command");
+        self.command(first).args(rest).output().expect("kerneld runs")
+    }
+
+    /// The same, where it has to succeed: its output.
+    #[track_caller]
+    pub fn say(&self, words: &[&str]) -> String {
+        let output = self.kerneld(words);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{words:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        text
+    }
+
+    /// The same as JSON.
+    #[track_caller]
+    pub fn json(&self, words: &[&str]) -> Value {
+        let output = self.kerneld(&[words, &["--json"]].concat());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{words:?}: {error}: {output:?}"))
+    }
+
+    /// Asks as the helper does.
+    pub fn ask(&self, name: &str) -> Result<Outcome, NoAnswer> {
+        let waits = Waits { answer: Duration::from_secs(10), load: Duration::from_secs(10) };
+        ask(&self.paths().request_socket(), name.as_bytes(), waits)
+    }
+
+    /// The journal, as far as its lines are records; everything is written first.
+    pub fn journal(&self) -> Vec<Value> {
+        let text = self.say(&["log", "--json"]);
+        text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
+    }
+
+    pub fn control(&self) -> BufReader<UnixStream> {
+        let stream = UnixStream::connect(self.control_socket()).expect("the control socket");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a bound");
+        BufReader::new(stream)
+    }
+
+    pub fn control_socket(&self) -> PathBuf {
+        self.paths().control_socket()
+    }
+}
+
+/// Sends a line to the control socket, and answers what comes back; empty if the daemon hung up.
+pub fn converse(stream: &mut BufReader<UnixStream>, line: &[u8]) -> String {
+    // The daemon may hang up while a long line is being sent.
+    let _ = stream.get_mut().write_all(line).and_then(|()| stream.get_mut().write_all(b"\n"));
+    let mut answer = String::new();
+    let _ = stream.read_line(&mut answer);
+    answer
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        if let Some(daemon) = &mut self.daemon {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
+    }
+}
