@@ -10,7 +10,7 @@ const MODULES: &[&str] =
 
 /// A machine with a random number generator, a network card, a USB controller, and a port for one more card.
 const DEVICES: &str = "-device virtio-rng-pci -device e1000,romfile= -device qemu-xhci,id=xhci \
-    -device pcie-root-port,id=port,chassis=1,slot=1";
+    -device pcie-root-port,id=rp1,chassis=1,slot=1";
 
 /// Devices on USB are kept out, whatever they are; what is built in gets its drivers.
 const POLICY: &str = r#"
