@@ -201,8 +201,8 @@ pub fn request(options: &Options) -> Result<Report> {
         let helper = ["--root", root, "-q", "--", name];
         let plain = ["-n", "-q", "-d", root, "-S", &package.release, "--", name];
         let racers = [
-            Racer::applet("helper and daemon", &tools.small, "kerneld-request", &helper),
-            Racer::applet("modprobe -n, ours", &tools.small, "modprobe", &plain),
+            Racer::applet("helper and daemon", &tools.ours, "kerneld-request", &helper),
+            Racer::applet("modprobe -n, ours", &tools.ours, "modprobe", &plain),
             Racer::applet("modprobe -n, kmod", &tools.kmod, "modprobe", &plain),
         ];
         let times = race(rounds, racers)?;
