@@ -27,6 +27,9 @@ pub(crate) const TESTS: &[Need] = &[
     ("xz", "xz-utils", "makes compressed modules"),
     ("zstd", "zstd", "makes compressed modules"),
     ("gzip", "gzip", "makes compressed modules"),
+    ("gcc-12", "gcc-12", "compiles modules for the guests' kernels, which it built"),
+    ("make", "make", "builds modules for the guests' kernels"),
+    ("openssl", "openssl", "makes a key to sign a module with"),
     ("git", "git", "lists the files that the tidy tests read"),
 ];
 

@@ -1,4 +1,5 @@
-//! Coldplug: `modprobe -b` for every device that a kernel announces loads the same modules as Debian's kmod does.
+//! Coldplug: `modprobe -b` for every device that a kernel announces, and `kerneld coldplug` for all at once, load the same modules as
+//! Debian's kmod does.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -26,11 +27,20 @@ echo \"ALIASES $(sort -u /tmp/aliases | wc -l) $(cut -d. -f1 /proc/uptime)\"
 while read name rest; do echo \"MODULE $name\"; done </proc/modules
 ";
 
+/// One process for all devices.
+const AT_ONCE: &str = "
+sleep 1
+echo \"ALIASES $(/usr/sbin/kerneld coldplug --calm 5s)\"
+while read name rest; do echo \"MODULE $name\"; done </proc/modules
+";
+
 /// What loads the modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tools {
     Ours,
     Oracle,
+    /// `kerneld coldplug`, which hears of the devices behind new drivers by itself.
+    Kerneld,
 }
 
 /// Boots, plugs, and answers the modules that are loaded then.
@@ -38,8 +48,8 @@ fn coldplug(tools: Tools) -> BTreeSet<String> {
     let mut guest = Guest::new(Flavour::Debian61).expect("a guest");
     // For each tool indexes of its own.
     let tree = match tools {
-        Tools::Ours => {
-            guest.tools(&Programs::static_modutils()).expect("the tools");
+        Tools::Ours | Tools::Kerneld => {
+            guest.tools(&Programs::static_modutils()).expect("the tools").daemon(&Programs::static_kerneld()).expect("the daemon");
             WholeTree::new(guest.machine(), Some(&Programs::static_modutils()))
         }
         Tools::Oracle => {
@@ -50,7 +60,7 @@ fn coldplug(tools: Tools) -> BTreeSet<String> {
     guest.tree(tree.expect("the whole tree").path()).expect("the whole tree");
     guest.archive().file("hotplug", 0o755, HOTPLUG.as_bytes());
     guest.memory(WHOLE_TREE).devices(&many_devices());
-    let console = guest.boot(SCRIPT).expect("a boot").ok();
+    let console = guest.boot(if tools == Tools::Kerneld { AT_ONCE } else { SCRIPT }).expect("a boot").ok();
     let aliases = console.lines().find(|line| line.starts_with("ALIASES ")).unwrap_or_else(|| panic!("{console}"));
     println!("{tools:?}: {aliases}");
     console.lines().filter_map(|line| line.strip_prefix("MODULE ")).map(str::to_owned).collect()
@@ -64,6 +74,12 @@ fn the_same_modules_as_kmod_for_a_machine_full_of_devices() {
     });
     let only = |some: &BTreeSet<String>, others: &BTreeSet<String>| some.difference(others).cloned().collect::<Vec<_>>();
     assert_eq!((only(&ours, &theirs), only(&theirs, &ours)), (Vec::new(), Vec::new()), "loaded by one of them only (ours, kmod's)");
+    let at_once = coldplug(Tools::Kerneld);
+    assert_eq!(
+        (only(&at_once, &theirs), only(&theirs, &at_once)),
+        (Vec::new(), Vec::new()),
+        "loaded by one of them only (kerneld, kmod's)"
+    );
     println!("{} modules", ours.len());
     assert!(ours.len() >= 90, "too few modules: {ours:?}");
     for module in ["virtio_net", "e1000", "e1000e", "nvme", "megaraid_sas", "snd_hda_intel", "usb_storage", "usbhid", "sd_mod", "sdhci_pci"]

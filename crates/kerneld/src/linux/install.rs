@@ -37,6 +37,9 @@ const FILES: &[File] = &[
     File { path: "/etc/systemd/system/kerneld.service", mode: 0o644, text: include_str!("../../dist/kerneld.service") },
     File { path: "/etc/sysusers.d/kerneld.conf", mode: 0o644, text: include_str!("../../dist/sysusers.conf") },
     File { path: "/etc/tmpfiles.d/kerneld.conf", mode: 0o644, text: include_str!("../../dist/tmpfiles.conf") },
+    // Without effect while the daemon does not follow devices.
+    File { path: "/etc/udev/rules.d/79-kerneld.rules", mode: 0o644, text: include_str!("../../dist/udev/79-kerneld.rules") },
+    File { path: "/etc/udev/rules.d/81-kerneld.rules", mode: 0o644, text: include_str!("../../dist/udev/81-kerneld.rules") },
 ];
 
 /// Only with `--initramfs`.

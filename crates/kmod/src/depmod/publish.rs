@@ -216,6 +216,9 @@ impl<'a> Locked<'a> {
 
     /// Does what is left to do of a decided set.
     fn finish(&self, pending: &Pending) -> Result<()> {
+        // As long as somebody holds a file that is replaced, its blocks need not be freed: that takes longer than the renames, and can
+        // wait until they are done.
+        let _replaced: Vec<File> = pending.changes.iter().filter_map(|change| File::open(self.directory.join(&change.name)).ok()).collect();
         for change in pending.changes.iter().filter(|change| change.state(self.directory) == State::Ready) {
             let target = self.directory.join(&change.name);
             match change.new {

@@ -8,7 +8,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use super::facts::{Facts, Module};
 use super::find::Found;
 use crate::error::IoAction;
-use crate::file::ModuleFile;
+use crate::file::{ModuleFile, no_more_files};
 use crate::workers::share;
 use crate::{Error, Result};
 
@@ -29,7 +29,9 @@ pub(super) fn scan_all(tree: &Path, modules: &[&Found], facts: &mut Facts, done:
         done();
     };
     let mut answers: Vec<(usize, Result<Module>)> = Vec::with_capacity(modules.len());
-    for (others, theirs) in share(modules.len(), || (Facts::with_room(modules.len()), Vec::with_capacity(modules.len())), scan) {
+    let scanned = share(modules.len(), || (Facts::with_room(modules.len()), Vec::with_capacity(modules.len())), scan);
+    no_more_files();
+    for (others, theirs) in scanned {
         let moved = facts.absorb(others);
         answers.extend(theirs.into_iter().map(|(number, answer)| (number, answer.map(|module| moved.module(&module)))));
     }

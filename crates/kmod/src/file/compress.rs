@@ -64,6 +64,10 @@ impl Compression {
         let failed = |source| Error::Decompress { format: self, source };
         // One byte more than allowed tells "exactly the limit" from "more".
         let most = limit.saturating_add(1);
+        if let Some(size) = self.told_size(packed).filter(|&size| size <= limit).and_then(|size| usize::try_from(size).ok()) {
+            // Where the file tells its size, memory need not grow by doubling. Where it lies, or there is not so much, it does.
+            let _ = out.try_reserve_exact(size);
+        }
         match self {
             Self::Gzip => flate2::read::MultiGzDecoder::new(packed).take(most).read_to_end(out),
             Self::Xz => xz_decoder(packed).and_then(|decoder| decoder.take(most).read_to_end(out)),
@@ -72,6 +76,44 @@ impl Compression {
         .map_err(failed)?;
         if out.len() as u64 > limit { Err(Error::TooLarge { limit }) } else { Ok(()) }
     }
+}
+
+impl Compression {
+    /// The size of the unpacked file, if the packed one tells.
+    fn told_size(self, packed: &[u8]) -> Option<u64> {
+        match self {
+            // RFC 1952, section 2.3.1: the last four bytes are the size of the last member modulo 2^32.
+            Self::Gzip => Some(u32::from_le_bytes(*packed.last_chunk()?).into()),
+            Self::Xz => xz_size(packed),
+            Self::Zstd => zstd::zstd_safe::get_frame_content_size(packed).ok()?,
+        }
+    }
+}
+
+/// The size that the index of an xz file tells (The .xz File Format, sections 2.1.2 and 4): that of its last stream.
+fn xz_size(packed: &[u8]) -> Option<u64> {
+    let footer = packed.last_chunk::<12>().filter(|footer| footer.ends_with(b"YZ"))?;
+    let backward = u32::from_le_bytes(*footer.get(4..)?.first_chunk()?);
+    let index_size = usize::try_from(backward).ok()?.checked_add(1)?.checked_mul(4)?;
+    let index_end = packed.len() - footer.len();
+    let mut rest = packed.get(index_end.checked_sub(index_size)?..index_end)?.strip_prefix(&[0])?;
+    let mut number = || {
+        let mut value = 0u64;
+        for shift in (0..63).step_by(7) {
+            let (&byte, behind) = rest.split_first()?;
+            rest = behind;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    };
+    let records = number()?;
+    (0..records).try_fold(0u64, |size, _| {
+        number()?;
+        size.checked_add(number()?)
+    })
 }
 
 thread_local! {
@@ -117,5 +159,33 @@ fn zstd_decoder(packed: &[u8]) -> io::Result<zstd::stream::read::Decoder<'static
 impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::Compression;
+
+    #[test]
+    fn packed_files_tell_their_size() {
+        let plain = b"module ".repeat(5000);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&plain).unwrap();
+        let mut xz = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).unwrap();
+        xz.write_all(&plain).unwrap();
+        let zstd = zstd::bulk::compress(&plain, 1).unwrap();
+        for packed in [gzip.finish().unwrap(), xz.finish().unwrap(), zstd] {
+            let format = Compression::of(&packed).unwrap();
+            assert_eq!(format.told_size(&packed), Some(35_000), "{format}");
+            assert_eq!(format.decompress(&packed, 35_000).unwrap(), plain, "{format}");
+            assert!(format.decompress(&packed, 34_999).is_err(), "{format}");
+            let twice = [packed.as_slice(), &packed].concat();
+            assert_eq!(format.decompress(&twice, 1 << 20).unwrap(), plain.repeat(2), "{format}");
+            for cut in [0, 1, packed.len() / 2, packed.len() - 1] {
+                assert!(format.decompress(&packed[..cut], 1 << 20).is_err() || cut == 0, "{format} cut at {cut}");
+            }
+        }
     }
 }

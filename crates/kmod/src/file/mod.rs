@@ -32,6 +32,7 @@ pub(crate) use modinfo::fields;
 pub use modinfo::{Field, Modinfo};
 pub use signature::{Signature, SignatureId};
 pub use source::MAX_MODULE_SIZE;
+pub(crate) use source::no_more_files;
 pub(crate) use symbols::Link;
 pub use symbols::{Export, Import};
 pub use versions::Version;

@@ -65,12 +65,12 @@ impl Source {
         if size > MAX_MODULE_SIZE {
             return Err(Error::TooLarge { limit: MAX_MODULE_SIZE });
         }
-        let mut packed = Buffer::new();
+        let mut packed = Buffer::new(Role::Packed);
         let wanted = usize::try_from(size).unwrap_or(usize::MAX);
         if packed.fill(wanted, |rest, at| pieces.file.read_at(rest, at)).map_err(io)? < wanted {
             return Err(io(std::io::ErrorKind::UnexpectedEof.into()));
         }
-        let mut bytes = Buffer::new();
+        let mut bytes = Buffer::new(Role::Unpacked);
         compression.decompress_into(packed.get(), MAX_MODULE_SIZE, bytes.vector())?;
         Ok((Self::Memory(bytes), Some(compression)))
     }
@@ -152,7 +152,7 @@ impl Pieces {
 
     /// Keeps what the file has of `range`.
     fn fetch(&mut self, range: Range<u64>) -> std::io::Result<()> {
-        let mut bytes = Buffer::new();
+        let mut bytes = Buffer::new(Role::Piece);
         let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         // Less than was asked for is all there is before the end of the file; if not, the question that wants more reads again.
         let mut more = true;
@@ -177,25 +177,40 @@ pub(super) struct Buffer {
     /// At least the `length` first bytes are what was read. What is behind them is left from before, so that nothing is zeroed twice.
     bytes: Vec<u8>,
     length: Option<usize>,
+    role: Role,
 }
 
-/// So many buffers are kept for each thread,
-const KEPT: usize = 6;
+/// What memory is used for: each kind needs room of its own size, and keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Piece,
+    Packed,
+    Unpacked,
+}
+
+/// So many buffers of a kind are kept for each thread,
+const KEPT: usize = 4;
 /// if they are no larger than this, in bytes.
 const KEPT_SIZE: usize = 32 << 20;
 
 thread_local! {
-    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<[Vec<Vec<u8>>; 3]> = const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
+}
+
+/// Gives back what this thread keeps for its next file.
+pub(crate) fn no_more_files() {
+    // A thread that ends has given it back.
+    let _ = SPARE.try_with(|spare| spare.try_borrow_mut().map(|mut spare| *spare = Default::default()));
 }
 
 impl Buffer {
-    fn new() -> Self {
-        let spare = SPARE.try_with(|spare| spare.try_borrow_mut().ok().and_then(|mut spare| spare.pop()));
-        Self { bytes: spare.ok().flatten().unwrap_or_default(), length: Some(0) }
+    fn new(role: Role) -> Self {
+        let take = |spare: &RefCell<[Vec<Vec<u8>>; 3]>| spare.try_borrow_mut().ok()?.get_mut(role as usize)?.pop();
+        Self { bytes: SPARE.try_with(take).ok().flatten().unwrap_or_default(), length: Some(0), role }
     }
 
     fn of(bytes: Vec<u8>) -> Self {
-        Self { bytes, length: None }
+        Self { bytes, length: None, role: Role::Unpacked }
     }
 
     fn get(&self) -> &[u8] {
@@ -215,6 +230,8 @@ impl Buffer {
     /// Reads up to `wanted` bytes; `read` gets the place for the rest, and how many are there already. The number of bytes.
     fn fill(&mut self, wanted: usize, mut read: impl FnMut(&mut [u8], u64) -> std::io::Result<usize>) -> std::io::Result<usize> {
         if self.bytes.len() < wanted {
+            // Not twice as much as is needed now, as growing by itself would.
+            self.bytes.reserve_exact(wanted - self.bytes.len());
             self.bytes.resize(wanted, 0);
         }
         let mut have = 0;
@@ -234,15 +251,14 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
-        if (1..=KEPT_SIZE).contains(&bytes.capacity()) {
-            // A thread that ends has no use for it.
-            let _ = SPARE.try_with(|spare| {
-                if let Ok(mut spare) = spare.try_borrow_mut()
-                    && spare.len() < KEPT
-                {
-                    spare.push(bytes);
-                }
-            });
+        if !(1..=KEPT_SIZE).contains(&bytes.capacity()) {
+            return;
         }
+        // A thread that ends has no use for it.
+        let _ = SPARE.try_with(|spare| {
+            let mut spare = spare.try_borrow_mut().ok()?;
+            spare.get_mut(self.role as usize).filter(|kept| kept.len() < KEPT)?.push(bytes);
+            Some(())
+        });
     }
 }

@@ -56,6 +56,9 @@ pub struct Run {
     pub status: Option<i32>,
     /// All that the console showed.
     pub console: String,
+    /// How much processor time of this machine the guest had taken when its console showed a line `@@MARK WORD`: what it did up to
+    /// there, however busy this machine was. Looked at every 20 ms.
+    pub marks: Vec<(String, Duration)>,
 }
 
 impl Run {
@@ -151,13 +154,6 @@ impl Guest {
         self
     }
 
-    /// Lets the guest's clock count instructions, one for a nanosecond, instead of looking at this machine's: times that are measured
-    /// in the guest are those of a processor of a fixed speed then, however busy this one is. Waiting takes no time here. Not for
-    /// user-mode Linux.
-    pub fn counting(&mut self) -> &mut Self {
-        self.devices(&["-icount", "shift=0,sleep=off"])
-    }
-
     /// Puts the static multi-call program into `/sbin` under all its names.
     ///
     /// # Errors
@@ -246,16 +242,41 @@ fn watch(mut child: Child, mut host: host::Host, limit: Duration) -> Run {
         }
     });
     let start = Instant::now();
+    let (mut seen, mut marks) = (0, Vec::new());
     while matches!(child.try_wait(), Ok(None)) {
         if start.elapsed() > limit && child.kill().is_ok() {
             let _status = child.wait();
             break;
         }
         host.serve(&console);
+        mark(&console, child.id(), &mut seen, &mut marks);
         std::thread::sleep(Duration::from_millis(20));
     }
     let _joined = reader.join();
     let console = String::from_utf8_lossy(&console.lock().unwrap_or_else(PoisonError::into_inner)).replace('\r', "");
     let status = console.lines().rev().find_map(|line| line.split_once("GUEST-EXIT: ")?.1.trim().parse().ok());
-    Run { status, console }
+    Run { status, console, marks }
+}
+
+/// What begins a line at which processor time is looked at.
+const MARK: &str = "@@MARK ";
+
+/// Notes the processor time for new lines with a mark.
+fn mark(console: &Mutex<Vec<u8>>, process: u32, seen: &mut usize, marks: &mut Vec<(String, Duration)>) {
+    let console = console.lock().unwrap_or_else(PoisonError::into_inner);
+    let new = console.get(*seen..).unwrap_or_default();
+    let Some(end) = new.iter().rposition(|byte| *byte == b'\n') else { return };
+    let lines = String::from_utf8_lossy(new.get(..end).unwrap_or_default()).into_owned();
+    *seen += end + 1;
+    let words = lines.lines().filter_map(|line| line.trim_end().strip_prefix(MARK)).map(str::to_owned);
+    let now = processor_time(process);
+    marks.extend(words.map(|word| (word, now)));
+}
+
+/// What a process has taken (`/proc/PID/stat`, fields 14 and 15, in hundredths of a second).
+fn processor_time(process: u32) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let behind = text.rsplit(')').next().unwrap_or_default();
+    let ticks: u64 = behind.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
 }

@@ -151,7 +151,7 @@ mod tests {
     use super::{Run, Session};
 
     fn run(console: &str) -> Run {
-        Run { status: Some(0), console: console.to_owned() }
+        Run { status: Some(0), console: console.to_owned(), marks: Vec::new() }
     }
 
     const TEXT: &str = "# first\n$ lsmod\n> fat\n! ext4\n\n$ false\n? 1\n= a\n= b\n";

@@ -1,6 +1,7 @@
 /*
  * watch CALM COMMAND...: runs a command, and says how long after its start the set of loaded modules changed for the last time.
- * Ends when the command has ended and the set has been the same for CALM seconds.
+ * Ends when the command has ended and the set has been the same for CALM seconds. Marks on the console let the host look at the processor
+ * time that the machine has taken up to there.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -36,6 +37,13 @@ static void count(int *all, int *live)
 	}
 }
 
+static void mark(const char *what)
+{
+	int fd = open("/dev/console", O_WRONLY | O_CLOEXEC);
+	dprintf(fd, "\n@@MARK %s\n", what);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 3)
@@ -44,6 +52,7 @@ int main(int argc, char **argv)
 	int all, live, all_before, live_before, status = 0;
 	count(&all_before, &live_before);
 	int first = live_before;
+	mark("start");
 	pid_t child = fork();
 	if (child == 0) {
 		execvp(argv[2], argv + 2);
@@ -52,8 +61,10 @@ int main(int argc, char **argv)
 	for (;;) {
 		usleep(10000);
 		count(&all, &live);
-		if (all != all_before || live != live_before)
+		if (all != all_before || live != live_before) {
 			last = now();
+			mark("change");
+		}
 		all_before = all;
 		live_before = live;
 		if (!ended && waitpid(child, &status, WNOHANG) == child)

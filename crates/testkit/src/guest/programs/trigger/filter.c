@@ -239,9 +239,11 @@ void ask_ip_vs(const char *rest)
 		char scheduler[16];
 		unsigned flags, timeout;
 		uint32_t mask;
-	} service = { .protocol = IPPROTO_TCP, .address = htonl(0x7f000001), .port = htons(80), .mask = ~0u };
+	} service = { .protocol = IPPROTO_TCP, .address = htonl(0x7f000001), .mask = ~0u };
+	static int port = 80;
 	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 	family("IPVS");
+	service.port = htons(port++);
 	strncpy(service.scheduler, rest, sizeof service.scheduler - 1);
 	setsockopt(fd, IPPROTO_IP, IP_VS_ADD, &service, sizeof service);
 	close(fd);
