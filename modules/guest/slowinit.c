@@ -1,4 +1,4 @@
-/* Its init takes its time. */
+/* Its init takes its time, or until it is told to go on: parameters can be written while it runs. */
 #include <linux/delay.h>
 #include <linux/init.h>
 #include <linux/module.h>
@@ -8,9 +8,16 @@ static unsigned int ms = 1500;
 module_param(ms, uint, 0444);
 MODULE_PARM_DESC(ms, "how long init takes, in milliseconds");
 
+static bool go;
+module_param(go, bool, 0644);
+MODULE_PARM_DESC(go, "ends the waiting");
+
 static int __init slowinit_init(void)
 {
-	msleep(ms);
+	unsigned int waited;
+
+	for (waited = 0; waited < ms && !READ_ONCE(go); waited += 50)
+		msleep(50);
 	return 0;
 }
 

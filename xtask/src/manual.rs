@@ -22,6 +22,12 @@ pub(crate) fn write(folder: &Path) -> Result<(), Error> {
         clap_complete::generate_to(Shell::Bash, &mut program, name, &completions)
             .map_err(|error| failed("write to", &completions, error))?;
     }
+    // kerneld's commands for Linux: the page of the program itself is that of the classic daemon, which has the name alone.
+    let mut linux = kerneld::linux::command();
+    linux.build();
+    for command in linux.get_subcommands() {
+        pages(command, &man)?;
+    }
     println!("man pages: {}\ncompletions: {}", man.display(), completions.display());
     Ok(())
 }

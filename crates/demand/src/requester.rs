@@ -100,7 +100,7 @@ pub struct Requester {
     /// Process, as the first process namespace numbers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
-    /// Effective user.
+    /// The user who directs it: who started it, also where it has the rights of another (set-uid); if root did, the effective user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
     /// User who logged in (`/proc/PID/loginuid`), if any.

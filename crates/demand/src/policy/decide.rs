@@ -143,9 +143,11 @@ impl Case<'_> {
     /// make it stricter, never milder: the requester could be one that they match.
     fn first(&self, requester: &Requester, module: Option<&str>, fits: impl Fn(&Rule) -> bool) -> (Option<Said>, Definite) {
         let mut said = None;
-        for rule in self.policy.rules.iter().filter(|rule| rule.counts(self.now) && fits(rule)) {
+        for rule in self.policy.rules.iter().filter(|rule| rule.counts(self.now)) {
+            // What is cheap comes first: most rules are about another class.
             match rule.is_about(self.class, &self.request, requester) {
                 Holds::No => {}
+                _ if !fits(rule) => {}
                 Holds::Unclear if rule.verdict == Verdict::Allow => {}
                 Holds::Unclear => said = Some(stricter(said, by_rule(rule, module))),
                 Holds::Yes => return (Some(stricter(said, by_rule(rule, module))), Definite::Yes),

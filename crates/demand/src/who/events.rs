@@ -78,17 +78,20 @@ fn is_loss(record: &[u8]) -> bool {
     record.starts_with(b"CPU:") && record.trim_ascii_end().ends_with(b" EVENTS]")
 }
 
-/// The name, `wait` and `call_site` of a record that is whole: `… module_request: NAME wait=1 call_site=FUNCTION`.
+/// The name, `wait` and `call_site` of a record that is whole: `… module_request: NAME wait=1 call_site=FUNCTION`. A function of a
+/// module has that behind it: `alg_bind [af_alg]`.
 fn tail(record: &[u8]) -> Option<(&[u8], bool, &str)> {
     let text = record.strip_suffix(b"\n")?;
-    let blank = text.iter().rposition(|byte| *byte == b' ')?;
-    let call_site = std::str::from_utf8(text.get(blank + 1..)?.strip_prefix(b"call_site=")?).ok()?;
-    let before = text.get(..blank)?;
-    let (waits, rest) = match before.strip_suffix(b" wait=1") {
-        Some(rest) => (true, rest),
-        None => (false, before.strip_suffix(b" wait=0")?),
-    };
-    (!call_site.is_empty()).then_some((rest, waits, call_site))
+    let at = |mark: &[u8]| text.windows(mark.len()).rposition(|window| window == mark);
+    let (rest, waits, call_site) = [(b" wait=1 call_site=", true), (b" wait=0 call_site=", false)]
+        .into_iter()
+        .filter_map(|(mark, waits)| at(mark).map(|at| (at, at + mark.len(), waits)))
+        .max()
+        .and_then(|(at, end, waits)| Some((text.get(..at)?, waits, std::str::from_utf8(text.get(end..)?).ok()?)))?;
+    let (function, module) = call_site.split_once(' ').unwrap_or((call_site, ""));
+    let symbol = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    let bracketed = module.is_empty() || (module.starts_with('[') && module.ends_with(']'));
+    (!function.is_empty() && symbol(function) && symbol(module) && bracketed).then_some((rest, waits, call_site))
 }
 
 fn request(record: &[u8]) -> Option<Event> {
@@ -207,6 +210,16 @@ mod tests {
             call_site: "__sock_create".to_owned(),
         };
         assert_eq!(Parser::default().feed(text.as_bytes()), [Seen::Request(wanted)]);
+    }
+
+    #[test]
+    fn functions_of_modules_ask_too() {
+        let text = line("hash", 9, "module_request: algif-hash wait=1 call_site=alg_bind [af_alg]");
+        let seen = Parser::default().feed(text.as_bytes());
+        assert!(
+            matches!(&seen[..], [Seen::Request(event)] if event.name == "algif-hash" && event.call_site == "alg_bind [af_alg]"),
+            "{seen:?}"
+        );
     }
 
     #[test]

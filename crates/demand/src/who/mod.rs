@@ -127,7 +127,9 @@ impl Finder {
     #[must_use]
     pub fn starter_of(&self, helper: u32) -> Option<Requester> {
         let parent = self.tasks.life(helper)?.parent;
-        let task = self.tasks.read(parent).filter(|task| !task.life.kernel)?;
+        // Of a thread of the kernel nothing else need be read.
+        self.tasks.life(parent).filter(|life| !life.kernel)?;
+        let task = self.tasks.read(parent)?;
         // It was still the parent when all of it was read.
         let same = self.tasks.life(helper).is_some_and(|life| life.parent == parent);
         same.then(|| classify::requester(task, Attribution::Peer, None))

@@ -12,21 +12,21 @@ use demand::{Outcome, Paths};
 use serde_json::Value;
 
 /// The release of its kernel.
-pub const RELEASE: &str = "6.1.0-test";
+pub(crate) const RELEASE: &str = "6.1.0-test";
 
 /// Denies users' sockets, allows the rest.
-pub const ENFORCE: &str =
+pub(crate) const ENFORCE: &str =
     "mode = \"enforce\"\n[[rule]]\nname = \"no sockets\"\nclass = [\"net-pf\"]\nverdict = \"deny\"\n[default]\nverdict = \"allow\"\n";
 
 /// The system.
-pub struct System {
+pub(crate) struct System {
     root: tempfile::TempDir,
     daemon: Option<Child>,
 }
 
 impl System {
     /// A system with this policy, and no daemon yet.
-    pub fn new(policy: &str) -> Self {
+    pub(crate) fn new(policy: &str) -> Self {
         let system = Self { root: tempfile::tempdir().expect("a folder"), daemon: None };
         let tree = format!("lib/modules/{RELEASE}");
         for module in ["fat", "vfat", "af_key", "af_alg", "soft"] {
@@ -45,27 +45,27 @@ impl System {
         system
     }
 
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.root.path()
     }
 
-    pub fn paths(&self) -> Paths {
+    pub(crate) fn paths(&self) -> Paths {
         Paths::under(self.root())
     }
 
     /// Writes a file and the folders above it.
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.root().join(path);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
         std::fs::write(path, text).expect("a file");
     }
 
-    pub fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.root().join(path)).unwrap_or_default()
     }
 
     /// Starts the daemon, and waits until it answers.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let mut run = self.command("run");
         run.args(["--rehearse", "--release", RELEASE, "--syslog", "/nonexistent"]);
         self.daemon = Some(run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a daemon"));
@@ -75,14 +75,14 @@ impl System {
     }
 
     /// A system with a daemon.
-    pub fn served(policy: &str) -> Self {
+    pub(crate) fn served(policy: &str) -> Self {
         let mut system = Self::new(policy);
         system.start();
         system
     }
 
     /// Ends the daemon without a warning.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             daemon.kill().expect("a signal");
             daemon.wait().expect("its end");
@@ -90,7 +90,7 @@ impl System {
     }
 
     /// Ends the daemon in good order.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             let pid = rustix::process::Pid::from_child(&daemon);
             rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
@@ -105,14 +105,14 @@ impl System {
     }
 
     /// Runs a command of kerneld on this system.
-    pub fn kerneld(&self, words: &[&str]) -> Output {
+    pub(crate) fn kerneld(&self, words: &[&str]) -> Output {
         let (first, rest) = words.split_first().expect("a command");
         self.command(first).args(rest).output().expect("kerneld runs")
     }
 
     /// The same, where it has to succeed: its output.
     #[track_caller]
-    pub fn say(&self, words: &[&str]) -> String {
+    pub(crate) fn say(&self, words: &[&str]) -> String {
         let output = self.kerneld(words);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{words:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
@@ -121,36 +121,36 @@ impl System {
 
     /// The same as JSON.
     #[track_caller]
-    pub fn json(&self, words: &[&str]) -> Value {
+    pub(crate) fn json(&self, words: &[&str]) -> Value {
         let output = self.kerneld(&[words, &["--json"]].concat());
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{words:?}: {error}: {output:?}"))
     }
 
     /// Asks as the helper does.
-    pub fn ask(&self, name: &str) -> Result<Outcome, NoAnswer> {
+    pub(crate) fn ask(&self, name: &str) -> Result<Outcome, NoAnswer> {
         let waits = Waits { answer: Duration::from_secs(10), load: Duration::from_secs(10) };
         ask(&self.paths().request_socket(), name.as_bytes(), waits)
     }
 
     /// The journal, as far as its lines are records; everything is written first.
-    pub fn journal(&self) -> Vec<Value> {
+    pub(crate) fn journal(&self) -> Vec<Value> {
         let text = self.say(&["log", "--json"]);
         text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
     }
 
-    pub fn control(&self) -> BufReader<UnixStream> {
+    pub(crate) fn control(&self) -> BufReader<UnixStream> {
         let stream = UnixStream::connect(self.control_socket()).expect("the control socket");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a bound");
         BufReader::new(stream)
     }
 
-    pub fn control_socket(&self) -> PathBuf {
+    pub(crate) fn control_socket(&self) -> PathBuf {
         self.paths().control_socket()
     }
 }
 
 /// Sends a line to the control socket, and answers what comes back; empty if the daemon hung up.
-pub fn converse(stream: &mut BufReader<UnixStream>, line: &[u8]) -> String {
+pub(crate) fn converse(stream: &mut BufReader<UnixStream>, line: &[u8]) -> String {
     // The daemon may hang up while a long line is being sent.
     let _ = stream.get_mut().write_all(line).and_then(|()| stream.get_mut().write_all(b"\n"));
     let mut answer = String::new();

@@ -101,21 +101,20 @@ struct Pass<'o> {
     table: &'static howto::Table,
     /// What each type needs: the table's column that the pass reads most, close together.
     needs: [u8; howto::TYPES],
-    /// What the symbol of each type lacks for which a look at the instruction decides whether it is needed: all that a
-    /// symbol of the image lacks, for an instruction that may be rewritten.
+    /// By type: what its symbol lacks when a look at the instruction tells whether that is needed at all. It is what a
+    /// symbol of the image lacks if the instruction may be rewritten, and what no symbol lacks if not.
     looks: [u8; howto::TYPES],
     relax: Relax,
 }
 
-/// What a symbol lacks when the instruction of a relocation of that type may do without.
+/// An entry of [`Pass::looks`].
 fn looks(howto: Howto) -> u8 {
     // No symbol lacks nothing: there is no way to refuse nothing.
     const { assert!(home::IMAGE & need::REFUSAL != 0) };
     if howto.formula == Formula::SlotRelaxable { home::IMAGE } else { 0 }
 }
 
-/// Whether an instruction does without what its symbol lacks, which is a slot if that is what the instruction may do
-/// without (`look`).
+/// Whether an instruction is rewritten to do without what its symbol lacks; `look` is that of [`Pass::looks`].
 #[inline]
 fn does_without(code: &[u8], entry: &Rela, lacks: u8, look: u8) -> bool {
     let unlike = relax::unlike_load_at(code, entry).unwrap_or(1);

@@ -77,6 +77,7 @@ impl Homes {
         let (mut last_name, mut types) = (0, 0_u32);
         let home = |sym: &Sym| {
             last_name = last_name.max(sym.st_name.get(LE));
+            // The type is the lower half of the byte; a bit more of it saves an instruction.
             types |= 1 << (sym.st_info.0 & 31);
             direct.get(usize::from(sym.st_shndx.get(LE).0)).copied().unwrap_or(RARE)
         };

@@ -61,6 +61,7 @@ for n in 0 1 2; do test -e /dev/loop$n || mknod /dev/loop$n b 7 $n; done
 const STATE: &str = "
 ip link add d0 type dummy
 ip link add link d0 name d0.5 type vlan id 5
+/sbin/modprobe ip_tables
 /churn table
 /ask socket 2 1 132
 echo 1234 >/proc/sys/net/sctp/rto_min
@@ -85,7 +86,7 @@ test -e '/kept/A long name.txt' && echo LEFT mount
 const ALL: [&str; 6] = ["dummy", "vlan", "table", "setting", "bridge", "mount"];
 
 /// Seconds of coming and going.
-const TIME: u32 = 100;
+const TIME: u32 = 180;
 
 fn compiled(folder: &Path, source: &str) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(source);

@@ -34,14 +34,12 @@ fn guest(flavour: Flavour, other: Flavour) -> Guest {
     guest
 }
 
-/// The session, with the release of the kernel and that of the other one put in.
+/// The session, what differs between the kernels first, with the release of the kernel and that of the other one put in.
 fn session(own: Flavour, other: Flavour) -> Session {
-    let release = |flavour| Machine::new(flavour).expect("a kernel").release();
-    Session::parse(
-        &include_str!("outside.session")
-            .replace("`OWN`", &format!("`{}`", release(own)))
-            .replace("`OTHER`", &format!("`{}`", release(other))),
-    )
+    let first = if own == Flavour::Debian612 { include_str!("6.12.session") } else { include_str!("6.1.session") };
+    let release = |flavour| format!("`{}`", Machine::new(flavour).expect("a kernel").release());
+    let text = format!("{first}\n{}", include_str!("outside.session"));
+    Session::parse(&text.replace("`OWN`", &release(own)).replace("`OTHER`", &release(other)))
 }
 
 fn played(own: Flavour, other: Flavour) {

@@ -152,6 +152,18 @@ fn a_plan_is_drawn_with_its_reasons() {
     assert_eq!((svg.matches("<rect").count(), svg.matches("<path").count()), (5, 3), "{svg}");
     assert_eq!(world.loaded(), Vec::<String>::new());
 
+    configure(&world, "blacklist upper\nsoftdep lower pre: inside\nalias ghost nothing\nsoftdep third pre: ghost\n");
+    let left = world.run("modprobe -n --graph=tree fs-upper").ok();
+    assert_eq!(left, format!("upper: left out by blacklist ({})\n", place(1)));
+    let tree = world.path(&format!("lib/modules/{RELEASE}"));
+    fs::write(tree.join("modules.builtin"), "kernel/fs/inside.ko\n").unwrap();
+    fs::remove_file(tree.join("modules.builtin.bin")).unwrap();
+    let inside = world.run("modprobe -n --graph=tree lower").ok();
+    assert_eq!(inside, format!("lower: step 1\n└── inside: built in, softdep pre ({})\n", place(2)));
+    let missing = world.run("modprobe -n --graph=tree third").ok();
+    let wanted = format!("third: step 2\n└── nothing: step 1 fails, no module has this name, softdep pre ({})\n", place(4));
+    assert_eq!(missing, wanted);
+
     configure(&world, "");
     world.run("modprobe upper").ok();
     assert_eq!(

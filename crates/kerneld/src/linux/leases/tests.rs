@@ -16,12 +16,14 @@ use super::*;
 
 const PERIOD: Duration = Duration::from_millis(60);
 
+/// Name, count, holders.
+type Module = (String, u64, Vec<String>);
+
 /// A system that is a folder, and its kernel.
 #[derive(Clone)]
 struct World {
     root: Arc<tempfile::TempDir>,
-    /// Name, count, holders.
-    modules: Arc<Mutex<Vec<(String, u64, Vec<String>)>>>,
+    modules: Arc<Mutex<Vec<Module>>>,
     refuses: bool,
 }
 
@@ -45,7 +47,7 @@ impl Kernel for World {
 
     fn modules(&mut self) -> Result<Vec<Loaded>, Refused> {
         let modules = self.modules.lock().unwrap();
-        let loaded = |(name, count, holders): &(String, u64, Vec<String>)| Loaded {
+        let loaded = |(name, count, holders): &Module| Loaded {
             name: name.clone(),
             size: 1,
             refcnt: Some(*count),

@@ -15,7 +15,7 @@ use demand::wire::{Answer, Ask, MAX_PACKET, VERSION};
 use demand::{Origin, Outcome, RequestName};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
 use super::engine::Shared;
 use super::kernels::Kernels;
@@ -75,6 +75,9 @@ impl<K: Kernels> Requests<K> {
     /// Opens the socket. Only processes of the daemon's own user (root) may ask.
     pub(crate) fn open(path: &Path, engine: Shared<K>) -> io::Result<Self> {
         let listener = Arc::new(listen(path, SocketType::SEQPACKET, 0o600)?);
+        // A connection wakes one of those who wait in accept(2), and all of those who wait in poll(2).
+        rustix::fs::fcntl_setfl(&listener, rustix::fs::OFlags::empty())?;
+        sockopt::set_socket_timeout(&listener, sockopt::Timeout::Recv, Some(LOOK))?;
         Ok(Self { engine, listener, uid: rustix::process::geteuid().as_raw(), workers: Arc::default() })
     }
 
@@ -126,10 +129,8 @@ impl<K: Kernels> Requests<K> {
         self.workers.all.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// The next connection; none where nobody comes for a while.
     fn accept(&self) -> io::Result<Option<OwnedFd>> {
-        if !readable(self.listener.as_fd(), LOOK)? {
-            return Ok(None);
-        }
         match rustix::net::accept_with(self.listener.as_fd(), SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
             Ok(connection) => Ok(Some(connection)),
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),

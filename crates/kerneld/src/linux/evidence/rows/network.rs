@@ -81,7 +81,7 @@ pub(in super::super) fn sockets(around: &Surroundings, subject: &Subject) -> Sta
     over(around, |net| {
         let protocols = net.protocols.as_ref().map_err(Clone::clone)?;
         let its = protocols.iter().filter(|(module, _, sockets)| *module == subject.name && *sockets > 0);
-        Ok(its.map(|(_, protocol, sockets)| format!("{sockets} sockets of {protocol}")).collect())
+        Ok(its.map(|(_, protocol, sockets)| format!("{sockets} socket{} of {protocol}", if *sockets == 1 { "" } else { "s" })).collect())
     })
 }
 
