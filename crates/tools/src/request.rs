@@ -73,8 +73,8 @@ pub(crate) fn plain_call(arguments: &[OsString]) -> Option<u8> {
     only.then(|| serve_request(&paths, name.as_bytes()))
 }
 
-/// Gives up all rights of root but loading and looking at who waits, for which `/proc/PID/stack` takes two more (capabilities(7)). A shell that an `install` command of modprobe.d
-/// runs has them again, as the bounding set stays.
+/// Gives up all rights of root but loading and looking at who waits, for which `/proc/PID/stack` takes two more (capabilities(7)). A
+/// shell that an `install` command of modprobe.d runs has them all again, as the bounding set stays.
 fn confine() {
     let looking = CapabilitySet::SYS_PTRACE.union(CapabilitySet::SYS_ADMIN).union(CapabilitySet::DAC_READ_SEARCH);
     let wanted = CapabilitySet::SYS_MODULE.union(looking);
