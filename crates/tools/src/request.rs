@@ -77,10 +77,11 @@ pub(crate) fn plain_call(arguments: &[OsString]) -> Option<u8> {
     only.then(|| serve_request(&paths, name.as_bytes()))
 }
 
-/// Gives up all rights of root but loading and looking at who waits (capabilities(7)). A shell that an `install` command of modprobe.d
-/// runs has them again, as the bounding set stays.
+/// Gives up all rights of root but loading and looking at who waits, for which `/proc/PID/stack` takes two more (capabilities(7)). A
+/// shell that an `install` command of modprobe.d runs has them all again, as the bounding set stays.
 fn confine() {
-    let wanted = CapabilitySet::SYS_MODULE.union(CapabilitySet::SYS_PTRACE);
+    let looking = CapabilitySet::SYS_PTRACE.union(CapabilitySet::SYS_ADMIN).union(CapabilitySet::DAC_READ_SEARCH);
+    let wanted = CapabilitySet::SYS_MODULE.union(looking);
     // Somebody without rights has none to give up, and where the kernel refuses, the helper is no worse than modprobe.
     let _ = capabilities(None).and_then(|had| {
         let kept = had.permitted.intersection(wanted);

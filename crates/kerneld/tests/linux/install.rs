@@ -75,8 +75,8 @@ fn a_helper_that_cannot_work_or_be_trusted_is_refused() {
 #[test]
 fn the_shipped_files_agree_with_the_program() {
     let unit = include_str!("../../dist/kerneld.service");
-    // The daemon keeps these two (run/confine.rs); a unit that grants less breaks it, one that grants more is for nothing.
-    assert!(unit.contains("\nCapabilityBoundingSet=CAP_SYS_MODULE CAP_SYS_PTRACE\n"));
+    // The daemon keeps these (run/confine.rs); a unit that grants less breaks it, one that grants more is for nothing.
+    assert!(unit.contains("\nCapabilityBoundingSet=CAP_SYS_MODULE CAP_SYS_PTRACE CAP_SYS_ADMIN CAP_DAC_READ_SEARCH\n"));
     assert!(unit.contains("Type=notify") && unit.contains("RuntimeDirectoryPreserve=yes") && !unit.contains("ProtectKernelModules=yes"));
     let policy = include_str!("../../dist/policy.toml");
     let parsed = demand::policy::Policy::parse(std::path::Path::new("policy.toml"), policy.as_bytes()).unwrap();

@@ -9,12 +9,13 @@ use rustix::thread::{
 };
 
 /// What every daemon needs (capabilities(7)): `SYS_MODULE` for loading and unloading, `SYS_PTRACE` for what `/proc` says of other
-/// users' processes (program, namespaces, where they wait).
-const SERVING: CapabilitySet = CapabilitySet::SYS_MODULE.union(CapabilitySet::SYS_PTRACE);
+/// users' processes (program, namespaces, where they wait), `SYS_ADMIN` and `DAC_READ_SEARCH` for `/proc/PID/stack`: only that tells
+/// who waits for a module from who waits for another helper, where a request cannot be traced or was made before the daemon started.
+const SERVING: CapabilitySet =
+    CapabilitySet::SYS_MODULE.union(CapabilitySet::SYS_PTRACE).union(CapabilitySet::SYS_ADMIN).union(CapabilitySet::DAC_READ_SEARCH);
 
-/// What the evidence against unloading needs besides: `NET_ADMIN` for lists of rules and states in network namespaces,
-/// `DAC_READ_SEARCH` for folders of other users' processes, `SYS_ADMIN` for lists of BPF programs and stacks.
-const LEASES: CapabilitySet = CapabilitySet::NET_ADMIN.union(CapabilitySet::DAC_READ_SEARCH).union(CapabilitySet::SYS_ADMIN);
+/// What the evidence against unloading needs besides: lists of rules and states in network namespaces.
+const LEASES: CapabilitySet = CapabilitySet::NET_ADMIN;
 
 /// Gives up all other capabilities, and the way to get new ones.
 pub(super) fn confine(leases: LeaseMode) -> io::Result<()> {
