@@ -6,8 +6,9 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 use uapi::wire::{self, WireError};
@@ -18,7 +19,11 @@ use crate::kernel::Kernel;
 use crate::log::Level;
 use crate::peer::{Peer, Privilege};
 
-/// A served socket. When dropped, its file is removed and its connections are ended; calls that run finish first.
+/// How long calls that run have to finish when a server is dropped: module code may never come back.
+const FINISHING: Duration = Duration::from_secs(2);
+
+/// A served socket. When dropped, its file is removed and its connections are ended; calls that run finish first, and are answered, if they
+/// come to an end within two seconds.
 #[derive(Debug)]
 pub struct Server {
     path: PathBuf,
@@ -40,6 +45,8 @@ struct Served {
 #[derive(Debug, Default)]
 struct Connections {
     served: Mutex<(u64, HashMap<u64, Served>)>,
+    /// A connection ended.
+    ended: Condvar,
 }
 
 impl Kernel {
@@ -84,9 +91,11 @@ impl Drop for Server {
         if let Some(acceptor) = self.acceptor.take() {
             drop(acceptor.join());
         }
-        for served in self.connections.lock().1.values() {
-            drop(served.stream.shutdown(std::net::Shutdown::Both));
-        }
+        // No further call is read; the answer to one that runs still goes out.
+        self.connections.shut_down(std::net::Shutdown::Read);
+        let served = self.connections.lock();
+        drop(self.connections.ended.wait_timeout_while(served, FINISHING, |served| !served.1.is_empty()));
+        self.connections.shut_down(std::net::Shutdown::Both);
     }
 }
 
@@ -156,6 +165,7 @@ fn admit(kernel: &Kernel, stream: UnixStream, connections: &Arc<Connections>) {
         serve(&own, &peer, &stream);
         own.disconnect(&peer);
         registry.lock().1.remove(&number);
+        registry.ended.notify_all();
     });
     if let Err(error) = spawned {
         connections.lock().1.remove(&number);
@@ -164,6 +174,13 @@ fn admit(kernel: &Kernel, stream: UnixStream, connections: &Arc<Connections>) {
 }
 
 impl Connections {
+    fn shut_down(&self, how: std::net::Shutdown) {
+        for served in self.lock().1.values() {
+            // One that is gone already needs no end.
+            drop(served.stream.shutdown(how));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, (u64, HashMap<u64, Served>)> {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -227,7 +227,8 @@ fn other_users_may_look_and_nothing_else() {
     let kernel = Kernel::started(&[]);
     // The program where anybody can run it.
     let program = kernel.folder.path().join("khost");
-    std::fs::copy(KHOST, &program).unwrap();
+    // Copied by another process: a child that a thread of this one is starting could still hold the file open for writing.
+    assert!(Command::new("cp").arg(KHOST).arg(&program).status().unwrap().success());
     let run = |arguments: &[&str]| {
         let mut command = Command::new(&program);
         command.args(arguments).env(uapi::KERNEL_VARIABLE, kernel.socket()).current_dir("/").uid(65_534).gid(65_534);
