@@ -132,6 +132,11 @@ fn pids(found: &[Requester]) -> Vec<Option<u32>> {
     found.iter().map(|requester| requester.pid).collect()
 }
 
+/// Waits until a finder that was opened before hears of every request: then those who wait are not asked any more.
+fn started() {
+    std::thread::sleep(std::time::Duration::from_millis(3_100));
+}
+
 #[test]
 fn the_waiting_task_of_the_event_is_described_in_full() {
     let world = World::traced();
@@ -151,6 +156,7 @@ fn the_waiting_task_of_the_event_is_described_in_full() {
         ..Requester::bare(Kind::User, Attribution::Trace)
     };
     assert_eq!(found, [wanted]);
+    started();
     assert_eq!(finder.requesters(&name("net-pf-4")), [], "nobody asked for that");
 }
 
@@ -232,6 +238,18 @@ fn kernel_threads_and_tasks_that_wait_for_something_else() {
     // A request for a key has a helper too.
     world.thread(&Thread { stack: "[<0>] call_usermodehelper_exec+0x1\n[<0>] call_sbin_request_key+0x2\n", ..WAITING });
     world.asks(88, 10_500, "net-pf-3");
+    started();
+    assert_eq!(finder.requesters(&name("net-pf-3")), []);
+}
+
+#[test]
+fn a_finder_that_has_just_opened_asks_those_who_wait() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    world.thread(&WAITING);
+    let found = finder.requesters(&name("net-pf-3"));
+    assert_eq!((pids(&found), found[0].by), (vec![Some(88)], Attribution::Blocked), "no event was heard of it, but it waits");
+    started();
     assert_eq!(finder.requesters(&name("net-pf-3")), []);
 }
 

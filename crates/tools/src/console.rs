@@ -73,6 +73,12 @@ impl Console {
         self.verbosity = verbosity;
     }
 
+    /// Whether messages are shown nowhere: then what they would say need not be found out.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.verbosity == Verbosity::Silent
+    }
+
     /// A message of why the command cannot go on at all.
     pub fn fatal(&mut self, text: impl Display) {
         self.message(Severity::Fatal, &text);

@@ -34,7 +34,11 @@ The status is 0 if the modules are there, else 1; nothing is printed.
 
 The daemon has two seconds for its first answer and sixty for a load that it has begun (`answer-within` and `load-within` of the
 policy). Where it does not answer, the policy that it compiled last is obeyed here, modules are loaded as modprobe would, and a record
-is left for the daemon. Where no policy can be read, everything is loaded."
+is left for the daemon. Where no policy can be read, everything is loaded.
+
+Examples:
+  kerneld-request -q -- fs-vfat            # what the kernel runs
+  kerneld-request --alone -q -- fs-vfat    # without asking the daemon"
 )]
 pub(crate) struct Request {
     /// Accepted because the kernel says it; nothing is printed anyway

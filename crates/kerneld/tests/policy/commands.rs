@@ -166,6 +166,11 @@ fn simulate_decides_the_past_again() {
     assert_eq!(row("still-denied", "xfrm-type-2-50", "user 1000"), Some(Some(1)));
     assert_eq!(rows.len(), 4);
     assert_eq!(rows.iter().find(|row| row["change"] == "still-denied").unwrap()["reason"], "Dirty Frag");
+    // A name that stands for two modules, one of which is denied: the other is loaded.
+    let mut both = record("1", "pci:v1", device(), Outcome::Loaded, &["e1000e", "esp4"]);
+    both.plan[1].why = "asked for as `pci:v1`".to_owned();
+    world.journal("both.jsonl", &[both]);
+    assert_eq!(world.run(&["policy", "simulate", "both.jsonl", "--fail-on-deny"]).status, 0);
     // Journals of other machines, one damaged; and a policy that denies nothing.
     world.write("other.jsonl", "{\"damaged\n");
     world.write("mild.toml", "[default]\nverdict = \"allow\"\n");

@@ -2,20 +2,26 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Mutex;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 
 use super::facts::{Facts, Module};
 use super::find::Found;
 use crate::error::IoAction;
 use crate::file::{ModuleFile, no_more_files};
 use crate::workers::share;
-use crate::{Error, Result};
+use crate::{Error, Result, name};
+
+/// Of packed files larger than this, in bytes, only one is unpacked at a time.
+const LARGE: i64 = 512 << 10;
 
 /// Scans modules; the answers stand in their order. `facts` gets what they are about.
 pub(super) fn scan_all(tree: &Path, modules: &[&Found], facts: &mut Facts, done: &(dyn Fn() + Sync)) -> Vec<Result<Module>> {
     // Names below the tree are shorter ways than whole paths.
     let directory = rustix::fs::open(tree, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let alone = Mutex::new(());
     let scan = |(facts, answers): &mut (Facts, Vec<(usize, Result<Module>)>), number: usize| {
         let Some(found) = modules.get(number) else { return };
         let path = found.path(tree);
@@ -24,6 +30,10 @@ pub(super) fn scan_all(tree: &Path, modules: &[&Found], facts: &mut Facts, done:
             Ok(directory) => openat(directory, found.listed.as_str(), flags, Mode::empty()),
             Err(_) => openat(CWD, &path, flags, Mode::empty()),
         };
+        // A packed file that is large itself may be the largest of all: one in memory at a time is enough.
+        let large = |file: &OwnedFd| fstat(file).is_ok_and(|stat| stat.st_size > LARGE);
+        let packed = name::uncompressed(&found.listed).len() < found.listed.len();
+        let _alone = (packed && opened.as_ref().is_ok_and(large)).then(|| alone.lock());
         let file = opened.map(File::from).map_err(|e| Error::io(IoAction::Open, &path, e.into()).in_file(&path));
         answers.push((number, file.and_then(|file| ModuleFile::of_file(path, file)).and_then(|file| facts.scan(file))));
         done();

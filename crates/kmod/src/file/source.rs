@@ -191,7 +191,7 @@ enum Role {
 /// So many buffers of a kind are kept for each thread,
 const KEPT: usize = 4;
 /// if they are no larger than this, in bytes.
-const KEPT_SIZE: usize = 32 << 20;
+const KEPT_SIZE: usize = 4 << 20;
 
 thread_local! {
     static SPARE: RefCell<[Vec<Vec<u8>>; 3]> = const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };

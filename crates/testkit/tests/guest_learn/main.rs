@@ -24,8 +24,7 @@ const MODULES: &[&str] = &[
     "dm_zero",
     "crc32c_generic",
     "e1000e",
-    "virtio_rng",
-    "virtio_pci",
+    "e1000",
     // Not needed.
     "af_key",
     "can",
@@ -37,7 +36,7 @@ const MODULES: &[&str] = &[
 /// What the work consists of.
 const WORK: [&str; 5] = ["devices", "vfat", "overlay", "mapper", "container"];
 
-const DEVICES: &[&str] = &["-device", "e1000e", "-device", "virtio-rng-pci"];
+const DEVICES: &[&str] = &["-device", "e1000e", "-device", "e1000"];
 
 /// Starts the daemon, and has the kernel ask it.
 const START: &str = "

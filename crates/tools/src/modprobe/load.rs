@@ -101,7 +101,8 @@ fn run<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, plan: &
     let mut lines = Vec::new();
     let mut warnings = Vec::new();
     let mut inserted = Vec::new();
-    let log = (!hosted).then(LogMark::now);
+    // The kernel's helper is always quiet (`-q`): finding reasons means reading the module and the kernel's symbols.
+    let log = (!hosted && !console.is_silent()).then(LogMark::now);
     let done = act::load(kernel, plan, &conditions, &mut |event| match event {
         Event::Step(step) => {
             lines.extend(step.line());
@@ -118,7 +119,8 @@ fn run<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, plan: &
         odd(step, &log).iter().for_each(|reason| console.warning(format_args!("{}: {reason}", step.module)));
     }
     done.map_err(|failure| {
-        let reasons = if hosted { Vec::new() } else { reasons::<K>(&session.tree, &failure, conditions.force, &log) };
+        let reasons =
+            if hosted || console.is_silent() { Vec::new() } else { reasons::<K>(&session.tree, &failure, conditions.force, &log) };
         let told = match &reasons[..] {
             _ if hosted => Told::InFull,
             [Reason::InitFailed { errno }, ..] => Told::ByStart { errno: *errno },

@@ -196,7 +196,8 @@ fn decide(policy: &Policy, grants: &[Grant], record: &Record, plan: &[PlanStep])
     decide_plan(policy, grants, &record.request, record.class, &record.requesters, plan, record.time)
 }
 
-/// Decides on a plan as records have it.
+/// Decides on a plan as records have it. As when it is carried out ([`demand::judge`]), each module that the name stands for is decided
+/// by itself, and those that are denied are left out of the rest.
 pub(super) fn decide_plan(
     policy: &Policy,
     grants: &[Grant],
@@ -206,16 +207,23 @@ pub(super) fn decide_plan(
     plan: &[PlanStep],
     now: u64,
 ) -> Decision {
-    let wanted = |step: &'_ PlanStep| {
-        let asked = step.why.starts_with("asked for");
-        (asked, asked || !step.why.starts_with("softdep"))
+    let ask = |modules: &[Wanted<'_>]| policy.decide(grants, &Question { name, class, requesters, modules, now });
+    let asked = |step: &&PlanStep| step.why.starts_with("asked for");
+    let along = plan.iter().filter(|step| !asked(step));
+    let along: Vec<Wanted<'_>> =
+        along.map(|step| Wanted { module: &step.module, asked: false, required: !step.why.starts_with("softdep") }).collect();
+    let decide = |step: &PlanStep| {
+        let target = Wanted { module: &step.module, asked: true, required: true };
+        ask(&[&[target], along.as_slice()].concat())
     };
-    let modules: Vec<_> = plan
-        .iter()
-        .map(|step| (step, wanted(step)))
-        .map(|(step, (asked, required))| Wanted { module: &step.module, asked, required })
-        .collect();
-    policy.decide(grants, &Question { name, class, requesters, modules: &modules, now })
+    let decided: Vec<(&str, Decision)> = plan.iter().filter(asked).map(|step| (step.module.as_str(), decide(step))).collect();
+    let strictest = |loads: bool| decided.iter().map(|(_, one)| one).filter(|one| one.loads() == loads).max_by_key(|one| one.verdict);
+    let Some(mut decision) = strictest(true).or_else(|| strictest(false)).cloned() else { return ask(&along) };
+    if decision.loads() {
+        let denied = decided.iter().filter(|(_, one)| !one.loads()).map(|(module, _)| (*module).to_owned());
+        decision.left_out.extend(denied);
+    }
+    decision
 }
 
 /// All who may have asked, in a few words that are the same for all requests of one.
