@@ -169,6 +169,12 @@ impl Uninstall {
         if path.exists() {
             doing.step(&format!("remove {}", path.display()), || std::fs::remove_file(&path))?;
         }
+        for instance in [demand::who::INSTANCE, super::leases::uses::INSTANCE] {
+            let removed = if doing == Doing::Really { demand::who::remove(&paths, instance) } else { Ok(()) };
+            if let Err(fault) = removed {
+                writeln!(io::stderr(), "kerneld: a trace instance stays until the daemon ends: {fault}")?;
+            }
+        }
         for path in changed {
             writeln!(io::stderr(), "kerneld: {} was changed since it was installed, and stays", path.display())?;
         }

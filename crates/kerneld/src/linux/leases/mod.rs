@@ -10,7 +10,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 mod turnstile;
-mod uses;
+pub(super) mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

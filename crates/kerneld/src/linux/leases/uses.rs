@@ -6,7 +6,7 @@ use demand::Paths;
 use demand::who::{Head, Trace, TracingFault};
 
 /// The instance.
-pub(super) const INSTANCE: &str = "kerneld-leases";
+pub(in crate::linux) const INSTANCE: &str = "kerneld-leases";
 
 /// Modules in one filter; those beyond are seen by their counts only.
 const MOST: usize = 64;
