@@ -30,7 +30,7 @@ while read name rest; do echo \"MODULE $name\"; done </proc/modules
 /// One process for all devices.
 const AT_ONCE: &str = "
 sleep 1
-echo \"ALIASES $(/usr/sbin/kerneld coldplug --calm 5s)\"
+echo \"ALIASES $(/usr/sbin/kerneld coldplug --calm 5s 2>/tmp/progress)\"
 while read name rest; do echo \"MODULE $name\"; done </proc/modules
 ";
 
