@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use super::{Flavour, Machine};
 use crate::debian::{self, FetchError};
@@ -20,6 +21,9 @@ const NO_TYPES: &str = "CONFIG_DEBUG_INFO_BTF_MODULES=";
 
 /// A key that no kernel knows, for `openssl req`.
 const KEY: &[&str] = &["req", "-new", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "36500", "-subj", "/CN=A key of our own"];
+
+/// Held while a makefile is changed.
+static POINTING: Mutex<()> = Mutex::new(());
 
 /// The headers of a machine's kernel.
 #[derive(Clone, Debug)]
@@ -56,6 +60,8 @@ impl Headers {
 
     /// The one absolute path in the headers is that of their other half: it has to be where they are unpacked.
     fn point_to_themselves(&self) -> std::io::Result<()> {
+        // One thread at a time: a draft is named after the process.
+        let _one = POINTING.lock().unwrap_or_else(PoisonError::into_inner);
         let makefile = self.folder.join("Makefile");
         let text = std::fs::read_to_string(&makefile)?;
         let Some((before, inside)) = text.split_once("include /").and_then(|(before, path)| Some((before, path.split_once("usr/src/")?.1)))
