@@ -4,8 +4,12 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use crate::debian::{self, FetchError};
+
+/// Held while a tree is packed.
+static PACKING: Mutex<()> = Mutex::new(());
 
 /// A module tree below some root.
 #[derive(Debug, Clone)]
@@ -61,6 +65,7 @@ impl Tree {
             Packing::Gz => ("gz", &["gzip", "-n", "-c"]),
         };
         let directory = debian::cache().join(format!("packed-{ending}")).join(&self.release);
+        let _one = PACKING.lock().unwrap_or_else(PoisonError::into_inner);
         if !directory.is_dir() {
             let unfinished = directory.with_file_name(format!("{}.unfinished{}", self.release, std::process::id()));
             let suffix = if packing == Packing::Plain { String::new() } else { format!(".{ending}") };

@@ -86,9 +86,10 @@ impl Machine {
         if !kernel.exists() {
             let release = modules.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let image = std::fs::read(tree.join(format!("boot/vmlinuz-{release}"))).map_err(failed)?;
-            let draft = kernel.with_extension(format!("draft{}", std::process::id()));
-            std::fs::write(&draft, vmlinux::extract(&image).map_err(failed)?).map_err(failed)?;
-            std::fs::rename(draft, &kernel).map_err(failed)?;
+            // Several threads and processes may do this at once: the last one's, which is the same, stays.
+            let draft = tempfile::NamedTempFile::new_in(debian::cache()).map_err(failed)?;
+            std::fs::write(draft.path(), vmlinux::extract(&image).map_err(failed)?).map_err(failed)?;
+            draft.persist(&kernel).map_err(|error| failed(error.error))?;
         }
         Ok(Self { flavour, kernel, modules })
     }

@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::workspace;
+
+/// Held while a program is compiled.
+static COMPILING: Mutex<()> = Mutex::new(());
 
 /// Compiles `programs/NAME.c`, or all C files of the folder `programs/NAME`, without any library.
 ///
@@ -24,7 +28,8 @@ pub fn program(name: &str) -> PathBuf {
         files.sort();
         files
     };
-    // Several tests may compile at once: each writes a file of its own and renames it.
+    // Several tests may compile at once: each process writes a file of its own and renames it, one thread after the other.
+    let _one = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
     let draft = folder.join(format!("{name}.{}", std::process::id()));
     let done = Command::new("cc").args(["-static", "-O2", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&draft).args(files).output();
     let done = done.expect("the C compiler runs");
