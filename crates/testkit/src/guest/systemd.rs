@@ -80,6 +80,8 @@ const FILES: &[(&str, &str)] = &[
     ("etc/hostname", "guest\n"),
     ("etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
     ("etc/pam.d/login", "auth sufficient pam_rootok.so\naccount required pam_permit.so\nsession required pam_systemd.so\n"),
+    ("etc/pam.d/common-account", "account required pam_permit.so\n"),
+    ("etc/pam.d/common-session-noninteractive", "session required pam_permit.so\n"),
     ("etc/systemd/system/test.service", include_str!("debian/test.service")),
 ];
 
