@@ -104,5 +104,5 @@ pub fn load(path: &Path) -> io::Result<Vec<Grant>> {
 pub fn save(path: &Path, grants: &[Grant]) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(grants)?;
     text.push(b'\n');
-    crate::file::replace(path, &text)
+    crate::file::replace(path, 0o600, &text)
 }

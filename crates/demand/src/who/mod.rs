@@ -23,13 +23,13 @@ mod task;
 mod trace;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 pub use events::{Event, Head, Parser, Seen};
 pub use trace::{Trace, TracingFault, remove};
 
-use crate::{Attribution, Kind, Paths, RequestName, Requester};
+use crate::{Attribution, Kind, Paths, RequestName, Requester, lock};
 use pending::{Entry, Pending};
 use task::{Task, Tasks, Waits};
 
@@ -282,9 +282,4 @@ fn nobody(event: &Event) -> Requester {
         call_site: Some(event.call_site.clone()),
         ..Requester::bare(Kind::Unknown, Attribution::Trace)
     }
-}
-
-/// What a thread that panicked has left is as good as before: every change here is one call.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,11 +2,10 @@
 
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use demand::Paths;
+use demand::{Paths, file};
 
 use super::cli::Failure;
 use super::root::Root;
@@ -124,17 +123,19 @@ impl Install {
                 if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
                     continue;
                 }
-                doing.step(&format!("write {}", path.display()), || put(&path, file.mode, &text))?;
+                doing.step(&format!("write {}", path.display()), || file::replace(&path, file.mode, text.as_bytes()))?;
             }
             let policy = paths.policy();
             if !policy.exists() {
-                doing.step(&format!("write {}", policy.display()), || put(&policy, POLICY.mode, POLICY.text))?;
+                doing.step(&format!("write {}", policy.display()), || file::replace(&policy, POLICY.mode, POLICY.text.as_bytes()))?;
             }
         }
         let former = read_sysctl(&paths)?;
         if former != self.helper {
             let path = paths.former_modprobe();
-            doing.step(&format!("remember that kernel.modprobe was `{former}`"), || put(&path, 0o644, &format!("{former}\n")))?;
+            doing.step(&format!("remember that kernel.modprobe was `{former}`"), || {
+                file::replace(&path, 0o644, format!("{former}\n").as_bytes())
+            })?;
             let value = self.helper.as_str();
             doing.step(&format!("set kernel.modprobe to `{value}`"), || write_sysctl(&paths, value))?;
         }
@@ -215,15 +216,4 @@ fn write_sysctl(paths: &Paths, value: &str) -> io::Result<()> {
     std::fs::write(paths.file(SYSCTL), format!("{value}\n"))?;
     let now = std::fs::read_to_string(paths.file(SYSCTL))?;
     if now.trim_end_matches('\n') == value { Ok(()) } else { Err(io::Error::other("the kernel did not take it")) }
-}
-
-/// Writes a file as a whole, and the folders above it.
-fn put(path: &Path, mode: u32, text: &str) -> io::Result<()> {
-    std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".kerneld-new");
-    let beside = PathBuf::from(beside);
-    std::fs::write(&beside, text)?;
-    std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(mode))?;
-    std::fs::rename(beside, path)
 }

@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use demand::Paths;
+use demand::{Paths, lock};
 use kmod::linux::{Peer, peer_credentials, peer_groups};
 use rustix::net::{SocketFlags, SocketType};
 
@@ -130,7 +130,7 @@ impl<K: Kernels> Control<K> {
     }
 
     fn place(&self, uid: u32) -> Option<Place> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&self.open);
         let all: usize = open.values().sum();
         let own = open.entry(uid).or_default();
         // Root finds a place also when users hold all of theirs.
@@ -245,7 +245,7 @@ impl<K: Kernels> Control<K> {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&self.open);
         if let Some(count) = open.get_mut(&self.uid) {
             *count = count.saturating_sub(1);
             if *count == 0 {

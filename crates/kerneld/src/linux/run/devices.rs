@@ -7,10 +7,10 @@
 use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use demand::Paths;
+use demand::{Paths, lock};
 
 use super::Shared;
 use super::kernels::Kernels;
@@ -47,7 +47,7 @@ pub(super) fn start<K: Kernels>(paths: &Paths, engine: Shared<K>) -> std::io::Re
 /// Serves devices until there are no more to come.
 fn serve<K: Kernels>(engine: &Shared<K>, to_do: &Mutex<Receiver<DeviceRequest>>) {
     loop {
-        let next = to_do.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = lock(to_do).recv();
         let Ok(request) = next else { return };
         // The record says what came of it; nobody waits for the answer.
         let _ = engine.handle(&request.name, vec![request.requester]);

@@ -1,9 +1,9 @@
 //! Numbers: what was asked for how often, and how long answers took.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
-use demand::{Class, Decision, Kind, Mode, Outcome, Record, Requester, Verdict};
+use demand::{Class, Decision, Kind, Mode, Outcome, Record, Requester, Verdict, lock};
 use serde::{Deserialize, Serialize};
 
 /// Most names that are told apart; the least asked for make room.
@@ -234,8 +234,4 @@ pub(crate) fn verdict(decision: &Decision) -> &'static str {
 
 fn add(sum: &mut u64, more: u64) {
     *sum = sum.saturating_add(more);
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
