@@ -16,6 +16,7 @@ mod rules;
 mod status;
 mod tally;
 mod teller;
+mod watchdog;
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -32,6 +33,9 @@ use super::cli::Failure;
 use super::control::Control;
 use crate::signals::{Event, Signals};
 use crate::{Level, Log};
+
+use notify::Manager;
+use watchdog::{Watchdog, Workers};
 
 pub use chronicle::JournalState;
 pub use engine::Engine;
@@ -149,10 +153,11 @@ impl Run {
             engine.teller().say(Level::Error, &format!("devices are not heard of: {error}"));
         }
         self.greet(&engine);
-        let manager = notify::Manager::from_environment();
+        let manager = Manager::from_environment();
         manager.tell("READY=1");
+        let watchdog = Watchdog::new(&manager, paths.request_socket());
         let mut daemon = Main { engine: engine.clone(), requests, birth, metrics: self.metrics_file.as_deref(), written: None };
-        daemon.watch(&mut signals);
+        daemon.watch(&mut signals, &manager, watchdog);
         manager.tell("STOPPING=1");
         control.end();
         daemon.end();
@@ -186,8 +191,9 @@ struct Main<'a, K> {
 
 impl<K: Kernels> Main<'_, K> {
     /// Until a signal says that it is over.
-    fn watch(&mut self, signals: &mut Signals) {
+    fn watch(&mut self, signals: &mut Signals, manager: &Manager, mut watchdog: Watchdog) {
         loop {
+            watchdog.look(manager, || self.workers());
             let _ready = readable(signals.as_fd(), TICK);
             for event in signals.take() {
                 match event {
@@ -198,6 +204,12 @@ impl<K: Kernels> Main<'_, K> {
             }
             self.write_metrics();
         }
+    }
+
+    /// Reads the state that serving changes, and says whether somebody can come to the next helper.
+    fn workers(&self) -> Workers {
+        let _state = self.birth.status(&self.engine);
+        if self.requests.all_serve() { Workers::AllServe } else { Workers::Waiting }
     }
 
     fn write_metrics(&mut self) {
