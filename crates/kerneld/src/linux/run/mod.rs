@@ -34,6 +34,7 @@ use super::control::Control;
 use crate::signals::{Event, Signals};
 use crate::{Level, Log};
 
+use confine::Enough;
 use notify::Manager;
 use watchdog::{Watchdog, Workers};
 
@@ -59,6 +60,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// How long loads that are under way may take when the daemon ends.
 const LAST_LOADS: Duration = Duration::from_secs(5);
+
+/// Said where leases were wanted and nothing will ever be unloaded.
+const NO_LEASES: &str = "leases unload nothing: CAP_NET_ADMIN is missing, without which uses cannot be looked for; `kerneld install --leases` gives it to the service";
 
 /// Serve the requests of the running kernel, until SIGTERM
 #[derive(Debug, Args)]
@@ -134,8 +138,10 @@ impl Run {
         let mut signals = Signals::new()?;
         if !self.rehearse && !self.keep_capabilities {
             let leases = demand::alone::LastPolicy::from_files(paths).policy.leases.mode;
-            if let Err(error) = confine::confine(leases) {
-                teller.say(Level::Warning, &format!("the rights of root could not be given up: {error}"));
+            match confine::confine(leases) {
+                Ok(Enough::Rights) => {}
+                Ok(Enough::ButForLeases) => teller.say(Level::Warning, NO_LEASES),
+                Err(error) => teller.say(Level::Warning, &format!("the rights of root could not be given up: {error}")),
             }
         }
         let engine = Arc::new(Engine::new(paths, kernels, teller)?);
