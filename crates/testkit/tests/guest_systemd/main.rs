@@ -62,9 +62,10 @@ fn guest(flavour: Flavour) -> Guest {
     let archive = guest.archive();
     archive.copy(&ask, "usr/local/bin/ask").expect("a program");
     archive.copy(&program("workload"), "usr/local/bin/workload").expect("a program");
+    archive.file("usr/local/bin/settle", 0o755, include_bytes!("settle"));
     archive.file("disk", 0o644, &fat_disk());
     archive.file("lib/firmware/firmware-of-tests.bin", 0o644, b"firmware");
-    archive.file("etc/modules-load.d/test.conf", 0o644, b"dummy\n");
+    archive.file("etc/modules-load.d/test.conf", 0o644, b"nls_iso8859-1\n");
     guest
 }
 
