@@ -4,8 +4,10 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use kmod::config::Place;
+
 use super::parse::Builder;
-use super::{Fault, FaultKind, Place, Policy, PolicyError};
+use super::{Fault, FaultKind, Policy, PolicyError};
 use crate::Paths;
 
 /// Longest file in bytes.
@@ -57,9 +59,9 @@ fn add(builder: &mut Builder, file: &Path, bytes: &[u8]) {
         Ok(text) => builder.file(file, text),
         Err(error) => {
             let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = u32::try_from(before.iter().filter(|byte| **byte == b'\n').count() + 1).unwrap_or(u32::MAX);
             let kind = FaultKind::Syntax { message: "bytes that are not UTF-8".to_owned() };
-            builder.fault(Fault { place: Place { file: file.to_owned(), line }, kind });
+            builder.fault(Fault { place: Place { file: file.into(), line }, kind });
         }
     }
 }

@@ -89,13 +89,27 @@ impl System {
         }
     }
 
+    /// Asks the daemon to end.
+    pub(crate) fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(self.daemon.as_ref().expect("a daemon"));
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
+    }
+
     /// Ends the daemon in good order.
     pub(crate) fn end(&mut self) {
+        if self.daemon.is_some() {
+            self.terminate();
+        }
         if let Some(mut daemon) = self.daemon.take() {
-            let pid = rustix::process::Pid::from_child(&daemon);
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
             assert!(daemon.wait().expect("its end").success());
         }
+    }
+
+    /// Threads of the daemon whose names begin so.
+    pub(crate) fn threads(&self, name: &str) -> usize {
+        let tasks = format!("/proc/{}/task", self.daemon.as_ref().expect("a daemon").id());
+        let tasks = std::fs::read_dir(tasks).expect("its threads").flatten();
+        tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok()).filter(|comm| comm.starts_with(name)).count()
     }
 
     fn command(&self, word: &str) -> Command {

@@ -31,7 +31,7 @@ pub use outside::Headers;
 pub use programs::program;
 pub use session::Session;
 pub use subset::subset;
-pub use trigger::{TRIGGER, Triggered};
+pub use trigger::{ONLY_DUMMY, START_KERNELD, TRIGGER, Triggered};
 pub use whole::WholeTree;
 
 use crate::debian::{self, FetchError};

@@ -213,7 +213,7 @@ impl<K: Kernels> Main<'_, K> {
     fn end(&self) {
         self.requests.end();
         let since = Instant::now();
-        while self.requests.busy() > 0 && since.elapsed() < LAST_LOADS {
+        while !self.requests.has_ended() && since.elapsed() < LAST_LOADS {
             std::thread::sleep(Duration::from_millis(20));
         }
         self.engine.chronicle().end();
