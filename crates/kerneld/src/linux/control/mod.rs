@@ -2,6 +2,7 @@
 
 mod client;
 mod server;
+mod until;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use super::run::{Busy, Count, Ending, JournalState, PolicyState, Source, Status, Summary};
 pub(crate) use client::Client;
 pub(crate) use server::Control;
+pub(crate) use until::Until;
 
 /// Longest line in bytes.
 pub const MAX_LINE: usize = 64 << 10;
