@@ -136,7 +136,8 @@ impl Modinfo {
         match found {
             Ok(found) if found.iter().any(Option::is_some) => Ok(found.into_iter().flatten().collect()),
             Ok(_) => {
-                console.error(format_args!("Module {word} not found."));
+                let kind = if self.modname { "Module name" } else { "Module" };
+                console.error(format_args!("{kind} {word} not found."));
                 Err(Failed)
             }
             Err(error) => {
