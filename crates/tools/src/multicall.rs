@@ -14,10 +14,10 @@ use crate::{Console, abbreviation, getopt, manual, request};
 pub(crate) const MODPROBE_OPTIONS: &str = "MODPROBE_OPTIONS";
 
 /// Names of the program itself: after them, the first word is the command.
-const OWN_NAMES: [&str; 2] = ["modutils", "kmod"];
+pub(crate) const OWN_NAMES: [&str; 2] = ["modutils", "kmod"];
 
 /// First words that stand for another name (`kmod list` is lsmod).
-const SYNONYMS: [(&str, &str); 1] = [("list", "lsmod")];
+pub(crate) const SYNONYMS: [(&str, &str); 1] = [("list", "lsmod")];
 
 /// The commands that kmod has too.
 const OF_KMOD: [&str; 7] = ["kmod", "insmod", "modprobe", "depmod", "modinfo", "rmmod", "lsmod"];

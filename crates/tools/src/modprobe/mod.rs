@@ -31,7 +31,10 @@ Examples:
   modprobe -c                   # the configuration
   modprobe --lint               # which of its lines have no effect
   modprobe --graph=tree btrfs   # what btrfs needs
-  modprobe -n --graph=svg btrfs >btrfs.svg   # what loading it would do, and why";
+  modprobe -n --graph=svg btrfs >btrfs.svg   # what loading it would do, and why
+
+Configuration, beside the lines that modprobe.d(5) has:
+  forbid PATTERN                # never loaded: by name, alias, path, dependency or softdep";
 
 /// Load or unload a module together with what it needs
 #[derive(Parser)]
