@@ -160,3 +160,20 @@ fn a_damaged_index_is_told_of_in_any_case() {
     fs::write(tree.join("modules.dep.bin"), "").unwrap();
     assert!(!world.run("modprobe -D lower").fails().contains("WARNING"));
 }
+
+#[test]
+fn a_module_may_export_nothing() {
+    let world = stacked();
+    let shown = |module: &str| world.run(&format!("modprobe --show-exports lib/modules/{RELEASE}/fs/{module}.o")).ok();
+    assert!(shown("lower").ends_with("\tlower_answer\n"));
+    assert_eq!(shown("upper"), "");
+}
+
+#[test]
+fn lines_may_end_as_in_dos() {
+    let world = stacked();
+    configure(&world, "alias dos upper\r\noptions upper level=4\r\n");
+    let shown = world.run("modprobe -c").ok();
+    assert!(shown.contains("alias dos upper\n") && shown.contains("options upper level=4\n"), "{shown}");
+    assert!(world.run("modprobe -D dos").ok().contains("upper.o level=4 \n"));
+}
