@@ -12,6 +12,7 @@ mod class;
 mod decision;
 pub mod exposed;
 pub mod file;
+mod hidden;
 pub mod journal;
 pub mod judge;
 mod lock;
@@ -29,6 +30,7 @@ pub mod wire;
 
 pub use class::{Class, Reach};
 pub use decision::{Decision, Mode, RuleRef, Verdict};
+pub use hidden::{clean, is_hidden};
 pub use lock::lock;
 pub use name::{BadName, MAX_NAME, Origin, RequestName};
 pub use paths::Paths;

@@ -42,8 +42,8 @@ struct Said {
 /// A question with its names made comparable.
 struct Case<'a> {
     policy: &'a Policy,
-    /// The rules that count now and are about the request, whoever asks and whatever comes along: looked for once, because a request
-    /// is judged for several requesters and modules.
+    /// The rules that count now and are about the request and a module of its plan, whoever asks: looked for once, because a request is
+    /// judged for several requesters and modules.
     rules: Vec<&'a Rule>,
     grants: &'a [Grant],
     class: Class,
@@ -61,9 +61,11 @@ impl Policy {
     /// is denied, so is the request, unless only a softdep wants it: then it is left out.
     #[must_use]
     pub fn decide(&self, grants: &[Grant], question: &Question<'_>) -> Decision {
-        let modules = question.modules.iter().map(|wanted| (Glob::name(wanted.module), *wanted)).collect();
+        let modules: Vec<_> = question.modules.iter().map(|wanted| (Glob::name(wanted.module), *wanted)).collect();
         let (class, request, now) = (question.class, Glob::name(question.name.as_str()), question.now);
-        let rules = self.rules.iter().filter(|rule| rule.is_about(class, &request) && rule.counts(now)).collect();
+        // Without a plan no rule about modules can match.
+        let fits = |rule: &Rule| rule.modules.is_empty() || modules.iter().any(|(module, _)| rule.names(module));
+        let rules = self.rules.iter().filter(|rule| rule.is_about(class, &request) && fits(rule) && rule.counts(now)).collect();
         let case = Case { policy: self, rules, grants, class, request, modules, now };
         let nobody = [Requester::unknown()];
         let candidates = if question.requesters.is_empty() { &nobody } else { question.requesters };

@@ -155,6 +155,19 @@ fn the_control_socket_takes_lines_of_its_own_and_no_others() {
     assert!(system.say(&["status", "--wait", "10s"]).contains("all is well"));
 }
 
+/// A line has its five seconds as a whole, not for each byte.
+#[test]
+fn a_line_that_comes_byte_by_byte_is_not_waited_for() {
+    let system = System::served(ENFORCE);
+    let mut stream = system.control();
+    let start = Instant::now();
+    while std::io::Write::write_all(stream.get_mut(), b" ").is_ok() {
+        assert!(start.elapsed() < Duration::from_secs(9), "the connection is still open");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(start.elapsed() > Duration::from_secs(4), "{:?}", start.elapsed());
+}
+
 #[test]
 fn the_numbers_are_in_prometheus_own_form() {
     let system = System::served(ENFORCE);

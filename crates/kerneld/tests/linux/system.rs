@@ -101,7 +101,7 @@ impl System {
         self.signal(rustix::process::Signal::TERM);
     }
 
-    /// Sends it a signal.
+    /// Sends the daemon a signal.
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(self.daemon.as_ref().expect("a daemon"));
         rustix::process::kill_process(pid, signal).expect("a signal");

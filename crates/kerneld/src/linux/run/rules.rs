@@ -128,7 +128,7 @@ impl Rules {
     fn change_grants(&self, change: impl FnOnce(&mut Vec<Grant>)) -> Result<(), GrantFault> {
         let _one = lock(&self.changing);
         let mut in_force = InForce::clone(&self.now());
-        in_force.grants.retain(|grant| grant.counts(stamp::now()));
+        in_force.grants.retain(|grant| !grant.has_ended(stamp::now()));
         change(&mut in_force.grants);
         if in_force.grants.len() > grants::MAX_GRANTS {
             return Err(GrantFault::TooMany);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use demand::{Class, Decision, Kind, Mode, Outcome, Record, Requester, Verdict, lock};
+use demand::{Class, Decision, Kind, Mode, Outcome, Record, Requester, Verdict, is_hidden, lock};
 use serde::{Deserialize, Serialize};
 
 /// Most names that are told apart; the least asked for make room.
@@ -207,7 +207,7 @@ impl Durations {
 /// A requester in a few words.
 #[must_use]
 pub(crate) fn who(requester: &Requester) -> String {
-    let name = |text: &Option<String>| text.as_ref().map(|text| format!(" {}", text.replace(char::is_control, "?"))).unwrap_or_default();
+    let name = |text: &Option<String>| text.as_ref().map(|text| format!(" {}", text.replace(is_hidden, "?"))).unwrap_or_default();
     let uid = requester.uid.map(|uid| format!(" uid {uid}")).unwrap_or_default();
     let pid = requester.pid.map(|pid| format!(" pid {pid}")).unwrap_or_default();
     match requester.kind {
