@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Archive, Flavour, Guest, Machine};
+use super::{Archive, Flavour, Guest, Machine, Place};
 use crate::debian::{self, FetchError};
 
 /// The packages of such a root: systemd, udev and D-Bus, what these need, and the usual small programs. Unpacked, not installed.
@@ -27,6 +27,7 @@ const PACKAGES: &[&str] = &[
     "libattr1",
     "libaudit1",
     "libblkid1",
+    "libc-bin",
     "libc6",
     "libcap-ng0",
     "libcap2",
@@ -97,6 +98,9 @@ const LINKS: &[(&str, &str)] = &[
     ("var/run", "/run"),
 ];
 
+/// What mkinitramfs wants of dpkg, which is not there.
+const DPKG: &str = "#!/bin/sh\n[ \"$1\" = --print-architecture ] && echo amd64\n";
+
 /// MiB: the root lies in memory.
 const MEMORY: u32 = 1024;
 
@@ -111,7 +115,9 @@ impl Guest {
         let failed = |error: std::io::Error| FetchError { package: "systemd".to_owned(), reason: error.to_string() };
         let tree = debian::bundle("debian-root", PACKAGES)?;
         let mut archive = Archive::merged();
-        for folder in ["proc", "sys", "dev", "tmp", "mnt", "run", "root", "home/user", "steps", "etc/modprobe.d", "var/log", "var/lib"] {
+        for folder in
+            ["proc", "sys", "dev", "tmp", "media", "mnt", "run", "root", "home/user", "steps", "etc/modprobe.d", "var/log", "var/lib"]
+        {
             archive.folder(folder);
         }
         copy(&tree, "", &mut archive).map_err(failed)?;
@@ -123,6 +129,25 @@ impl Guest {
             archive.link(path, target);
         }
         Ok(Self::with(machine, archive, MEMORY))
+    }
+
+    /// Puts the root of [`systemd`](Self::systemd) on a disk, which an initramfs by Debian's `mkinitramfs` mounts: with the modules, hooks
+    /// and scripts that the archive's `/etc/initramfs-tools` names, and virtio's driver for the disk.
+    ///
+    /// # Errors
+    /// [`FetchError`] where a package cannot be had.
+    pub fn on_disk(&mut self) -> Result<&mut Self, FetchError> {
+        let failed = |error: std::io::Error| FetchError { package: "initramfs-tools".to_owned(), reason: error.to_string() };
+        let release = self.machine.release();
+        let config = format!("boot/config-{release}");
+        let package = self.machine.modules().ancestors().find(|above| above.join(&config).exists()).unwrap_or(Path::new("/"));
+        self.archive.copy(&package.join(&config), &config).map_err(failed)?;
+        self.archive.file("usr/bin/dpkg", 0o755, DPKG.as_bytes());
+        self.archive.file("etc/initramfs-tools/modules", 0o644, b"virtio_pci\nvirtio_blk\next4\n");
+        self.archive.file("etc/initramfs-tools/conf.d/test", 0o644, b"MODULES=list\nCOMPRESS=gzip\nRESUME=none\n");
+        self.archive.folder("var/tmp");
+        self.place = Place::Disk;
+        Ok(self)
     }
 }
 
