@@ -4,8 +4,6 @@ use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::debian;
-
 /// What the guest's kernel is told.
 pub(super) const APPEND: &str = "root=/dev/vda rootfstype=ext4 rw";
 
@@ -26,13 +24,12 @@ impl Installed {
     /// Unpacks an archive, makes an initramfs for this release of the kernel inside it, and puts all on a disk.
     ///
     /// # Errors
-    /// Where a program is missing or fails: busybox (fetched), `unshare`, `chroot` and `mkfs.ext4` of this machine, `mkinitramfs` of the archive.
-    pub(super) fn make(archive: &[u8], release: &str, scratch: &Path) -> Result<Self> {
+    /// Where a program is missing or fails: `unshare`, `chroot` and `mkfs.ext4` of this machine, `mkinitramfs` of the archive, and `cpio`.
+    pub(super) fn make(archive: &[u8], release: &str, cpio: &Path, scratch: &Path) -> Result<Self> {
         let (root, packed, disk) = (scratch.join("root"), scratch.join("archive"), scratch.join("disk"));
         std::fs::create_dir(&root)?;
         std::fs::write(&packed, archive)?;
-        let busybox = debian::package("busybox-static").map_err(Error::other)?.join("bin/busybox");
-        run(Command::new(busybox).args(["cpio", "-i", "-u", "-F"]).arg(&packed).current_dir(&root))?;
+        run(Command::new(cpio).args(["-i", "-d", "-u", "--quiet", "-F"]).arg(&packed).current_dir(&root))?;
         std::fs::remove_file(&packed)?;
         let namespace = NAMESPACES.iter().find(|options| run(Command::new("unshare").args(**options).arg("true")).is_ok());
         let namespace = namespace.ok_or_else(|| Error::other("unshare(1) gives this user no namespace to make an initramfs in"))?;

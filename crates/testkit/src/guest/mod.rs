@@ -232,7 +232,8 @@ impl Guest {
         match self.place {
             Place::Memory => std::fs::write(&initramfs, archive).map_err(failed)?,
             Place::Disk => {
-                let installed = Installed::make(&archive, &self.machine.release(), scratch.path()).map_err(failed)?;
+                let installed =
+                    Installed::make(&archive, &self.machine.release(), &systemd::program("bin/cpio")?, scratch.path()).map_err(failed)?;
                 self.devices.extend(installed.device());
                 self.append = format!("{} {}", installed::APPEND, self.append);
                 initramfs = installed.initramfs;

@@ -1,9 +1,12 @@
 //! Guests with Debian 12's own userland: systemd is the first process, udevd looks after devices, users log in by PAM and logind.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Archive, Flavour, Guest, Machine, Place};
 use crate::debian::{self, FetchError};
+
+/// The name of what they are unpacked to.
+const BUNDLE: &str = "debian-root";
 
 /// The packages of such a root: systemd, udev and D-Bus, what these need, and the usual small programs. Unpacked, not installed.
 const PACKAGES: &[&str] = &[
@@ -104,6 +107,11 @@ const DPKG: &str = "#!/bin/sh\n[ \"$1\" = --print-architecture ] && echo amd64\n
 /// MiB: the root lies in memory.
 const MEMORY: u32 = 1024;
 
+/// A program of these packages, to be run on this machine.
+pub(super) fn program(path: &str) -> Result<PathBuf, FetchError> {
+    Ok(debian::bundle(BUNDLE, PACKAGES)?.join(path))
+}
+
 impl Guest {
     /// A guest with Debian 12's systemd, udev and small programs, and kmod's tools and library, but nothing in `/lib/modules`. The
     /// script of [`boot`](Self::boot) is a service of its own, `test.service`, started when the machine is up.
@@ -113,7 +121,7 @@ impl Guest {
     pub fn systemd(flavour: Flavour) -> Result<Self, FetchError> {
         let machine = Machine::new(flavour)?;
         let failed = |error: std::io::Error| FetchError { package: "systemd".to_owned(), reason: error.to_string() };
-        let tree = debian::bundle("debian-root", PACKAGES)?;
+        let tree = debian::bundle(BUNDLE, PACKAGES)?;
         let mut archive = Archive::merged();
         for folder in
             ["proc", "sys", "dev", "tmp", "media", "mnt", "run", "root", "home/user", "steps", "etc/modprobe.d", "var/log", "var/lib"]
