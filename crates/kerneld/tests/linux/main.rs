@@ -4,5 +4,7 @@
 mod install;
 mod lasting;
 mod messages;
+mod mutation;
 mod serving;
 mod system;
+mod targets;
