@@ -6,10 +6,10 @@ use crate::error::IoAction;
 use crate::explain::Reason;
 use crate::kernel::{Depth, Force, Globals, Insert, Kernel, Lifetime};
 use crate::plan::{Action, Plan, Step};
-use crate::{Error, Result, name};
+use crate::{Error, Result, name, text};
 
 /// How a plan is carried out.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Conditions {
     /// Version checks to override.
     pub force: Force,
@@ -19,6 +19,9 @@ pub struct Conditions {
     pub on_failure: OnFailure,
     /// Whether a module that is already there is an error (`--first-time`).
     pub first_time: bool,
+    /// What `install` and `remove` commands find in `MODPROBE_OPTIONS`, so that a modprobe that they run obeys the options of this one:
+    /// words parted by blanks. `None` leaves the variable as it is.
+    pub command_options: Option<String>,
 }
 
 /// What becomes of modules that were loaded before a step failed.
@@ -151,27 +154,28 @@ pub fn load_step<K: Kernel>(
             warnings.into_iter().for_each(|w| watch(Event::Warning(w)));
             Ok(())
         }
-        Action::Install { command, .. } => Ok(run_command(command, &step.module, &step.options)?),
+        Action::Install { command, .. } => Ok(run_command(command, &step.module, &step.options, conditions)?),
         Action::Missing => Err(Failure::Missing { module: step.module.clone() }),
         Action::Builtin | Action::Remove | Action::RemoveCommand { .. } => Ok(()),
     }
 }
 
-/// Removes the modules of a plan; modules that are only removed because nothing uses them may stay.
+/// Removes the modules of a plan; modules that are only removed because nothing uses them may stay. Of the conditions `force` counts, and
+/// what commands are given.
 ///
 /// # Errors
 /// [`Failure`].
 pub fn unload<K: Kernel>(
     kernel: &mut K,
     plan: &Plan,
-    force: Force,
+    conditions: &Conditions,
     watch: &mut dyn FnMut(Event<'_>),
 ) -> std::result::Result<(), Failure<K::Error>> {
     for step in &plan.steps {
         watch(Event::Step(step));
         let done = match &step.action {
-            Action::RemoveCommand { command, .. } => run_command(command, &step.module, "").map_err(Failure::Own),
-            _ => kernel.delete(&step.module, force).map_err(|error| Failure::Kernel { step: Box::new(step.clone()), error }),
+            Action::RemoveCommand { command, .. } => run_command(command, &step.module, "", conditions).map_err(Failure::Own),
+            _ => kernel.delete(&step.module, conditions.force).map_err(|error| Failure::Kernel { step: Box::new(step.clone()), error }),
         };
         match done {
             Err(failure) if step.required => return Err(failure),
@@ -183,9 +187,13 @@ pub fn unload<K: Kernel>(
 
 /// Runs an `install` or `remove` command with the shell. `$CMDLINE_OPTS` in it stands for the options, and the environment variable
 /// `MODPROBE_MODULE` holds the module.
-fn run_command(command: &str, module: &str, options: &str) -> Result<()> {
+fn run_command(command: &str, module: &str, options: &str, conditions: &Conditions) -> Result<()> {
     let line = command.replace("$CMDLINE_OPTS", options);
-    let status = Command::new("/bin/sh").arg("-c").arg(&line).env("MODPROBE_MODULE", module).status();
-    let status = status.map_err(|e| Error::io(IoAction::Run, "/bin/sh".as_ref(), e))?;
+    let mut shell = Command::new("/bin/sh");
+    shell.arg("-c").arg(text::to_os(&line)).env("MODPROBE_MODULE", text::to_os(module));
+    if let Some(options) = &conditions.command_options {
+        shell.env("MODPROBE_OPTIONS", text::to_os(options));
+    }
+    let status = shell.status().map_err(|e| Error::io(IoAction::Run, "/bin/sh".as_ref(), e))?;
     if status.success() { Ok(()) } else { Err(Error::Command { command: line, status: status.code() }) }
 }

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::file::ModuleFile;
 use crate::lookup::{Match, find, lookup};
 use crate::tree::Tree;
-use crate::{Result, name};
+use crate::{Result, name, text};
 
 /// What some modules need.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -28,6 +28,7 @@ pub struct Member {
     /// Its name.
     pub module: String,
     /// Its file.
+    #[serde(serialize_with = "text::serialize_path")]
     pub path: PathBuf,
     /// Why it is there.
     pub because: Because,

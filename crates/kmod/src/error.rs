@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::text;
+
 /// Result of this library's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -303,8 +305,8 @@ impl fmt::Display for Part {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { action, path, source } => write!(f, "cannot {action} `{}`: {}", path.display(), os_text(source)),
-            Self::File { path, source } => write!(f, "`{}`: {source}", path.display()),
+            Self::Io { action, path, source } => write!(f, "cannot {action} `{}`: {}", text::of_path(path), os_text(source)),
+            Self::File { path, source } => write!(f, "`{}`: {source}", text::of_path(path)),
             Self::NotAnObject => f.write_str("neither an elf nor an a.out object"),
             Self::BadIdent { index, found } => write!(f, "byte {index} of the elf identification is {found}"),
             Self::Truncated { part, offset, size, file_size } => {
@@ -326,7 +328,7 @@ impl fmt::Display for Error {
                 }
                 write!(f, "{modules} modules need each other in circles")
             }
-            Self::NotFound { name, directory } => write!(f, "module `{name}` not found in `{}`", directory.display()),
+            Self::NotFound { name, directory } => write!(f, "module `{name}` not found in `{}`", text::of_path(directory)),
             Self::Command { command, status: Some(code) } => write!(f, "command `{command}` exited with status {code}"),
             Self::Command { command, status: None } => write!(f, "command `{command}` was ended by a signal"),
             Self::Forbidden { module, pattern, place } => write!(f, "module `{module}` is forbidden by `forbid {pattern}` ({place})"),

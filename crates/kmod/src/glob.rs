@@ -3,7 +3,9 @@
 //! `*` and `?` match slashes and leading dots too; `[...]` takes ranges, `!` or `^` and the named classes of POSIX; a backslash takes
 //! the next character literally; a `[` that is never closed is an ordinary character.
 
-/// Whether `text` as a whole matches `pattern`.
+use crate::text;
+
+/// Whether `text` as a whole matches `pattern`. They are compared byte by byte, those that are no text among them (see [`text`]).
 ///
 /// Takes at most `pattern.len() * text.len()` steps: only the last `*` is ever retried, which is enough because a later star can
 /// always absorb what an earlier one would have.
@@ -16,14 +18,17 @@
 /// ```
 #[must_use]
 pub fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     // Most patterns are plain names, and most names are others.
-    if let (Some(literal), Some(first)) = (pattern.first(), text.first())
+    if let (Some(literal), Some(first)) = (pattern.as_bytes().first(), text.as_bytes().first())
         && literal != first
         && !b"*?[\\".contains(literal)
     {
         return false;
     }
+    bytes_match(&text::to_bytes(pattern), &text::to_bytes(text))
+}
+
+fn bytes_match(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {
@@ -135,6 +140,7 @@ fn in_class(name: &[u8], c: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::matches;
+    use crate::text;
 
     #[test]
     fn patterns() {
@@ -157,6 +163,9 @@ mod tests {
             ("*a*a*a*a*a*a*a*b", &"a".repeat(3000), false),
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text:.20}");
+        }
+        for (pattern, text, expected) in [("a?", &b"a\xff"[..], true), ("a??", b"a\xff", false), ("*", b"\xff\xfe", true)] {
+            assert_eq!(matches(pattern, &text::of_bytes(text)), expected, "{pattern} {text:?}");
         }
     }
 }

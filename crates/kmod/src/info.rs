@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::Result;
 use crate::file::{Modinfo, ModuleFile};
+use crate::{Result, text};
 
 /// Everything that a module says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,14 +59,14 @@ impl Info {
         for field in modinfo.fields() {
             match field.key {
                 b"parm" => {
-                    let (name, text) = halves(field.value);
-                    info.parameter(name).description = Some(text.to_vec());
+                    let (name, description) = halves(field.value);
+                    info.parameter(name).description = Some(description.to_vec());
                 }
                 b"parmtype" => {
                     let (name, kind) = halves(field.value);
-                    info.parameter(name).kind = Some(String::from_utf8_lossy(kind).into_owned());
+                    info.parameter(name).kind = Some(text::of_bytes(kind).into_owned());
                 }
-                key => info.fields.push((String::from_utf8_lossy(key).into_owned(), field.value.to_vec())),
+                key => info.fields.push((text::of_bytes(key).into_owned(), field.value.to_vec())),
             }
         }
         info.parameters.reverse();
@@ -74,7 +74,7 @@ impl Info {
     }
 
     fn parameter(&mut self, name: &[u8]) -> &mut Parameter {
-        let name = String::from_utf8_lossy(name);
+        let name = text::of_bytes(name);
         let at = self.parameters.iter().position(|p| p.name == name).unwrap_or_else(|| {
             self.parameters.push(Parameter { name: name.into_owned(), ..Parameter::default() });
             self.parameters.len() - 1
@@ -92,11 +92,12 @@ impl Parameter {
     /// `NAME:TEXT (TYPE)`, or with one of the two `NAME:TEXT` or `NAME:TYPE`.
     #[must_use]
     pub fn line(&self) -> Vec<u8> {
-        let mut line = format!("{}:", self.name).into_bytes();
+        let mut line = text::to_bytes(&self.name).into_owned();
+        line.push(b':');
         line.extend_from_slice(self.description.as_deref().unwrap_or_default());
         match (&self.kind, &self.description) {
-            (Some(kind), Some(_)) => line.extend_from_slice(format!(" ({kind})").as_bytes()),
-            (Some(kind), None) => line.extend_from_slice(kind.as_bytes()),
+            (Some(kind), Some(_)) => line.extend_from_slice(&text::to_bytes(&format!(" ({kind})"))),
+            (Some(kind), None) => line.extend_from_slice(&text::to_bytes(kind)),
             (None, _) => {}
         }
         line

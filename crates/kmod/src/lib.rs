@@ -90,6 +90,7 @@ pub mod name;
 pub mod plan;
 pub mod proc_modules;
 pub mod symvers;
+pub mod text;
 pub mod tree;
 mod workers;
 

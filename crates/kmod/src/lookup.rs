@@ -56,9 +56,10 @@ pub enum Via {
 /// Finds the modules that a word stands for; empty if there are none.
 ///
 /// # Errors
-/// [`Error::UnmatchedBracket`], and those of damaged indexes.
+/// Those of damaged indexes.
 pub fn lookup(tree: &Tree, config: &Config, word: &str) -> Result<Vec<Match>> {
-    let word = name::normalise(word)?;
+    // Nothing can be called so.
+    let Ok(word) = name::normalise(word) else { return Ok(Vec::new()) };
     let plain = |module: String, via| Match { module, alias: None, via };
     let aliased = |via: Via| {
         let word = word.clone();

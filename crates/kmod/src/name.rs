@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 /// File name endings of modules: today's, their compressed forms, and the classic `.o`.
 ///
@@ -74,10 +74,10 @@ pub fn is_path(word: &str) -> bool {
     word.starts_with('/') || word.starts_with("./")
 }
 
-/// [`from_path`] of a [`Path`]; bytes that are not text become U+FFFD.
+/// [`from_path`] of a [`Path`].
 #[must_use]
 pub fn from_file(path: &Path) -> String {
-    from_word(&path.file_name().unwrap_or_default().to_string_lossy())
+    from_word(&text::of_os(path.file_name().unwrap_or_default()))
 }
 
 #[cfg(test)]

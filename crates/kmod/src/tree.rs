@@ -9,7 +9,7 @@ use crate::error::IoAction;
 use crate::index::dep::DepLine;
 use crate::index::pending::View;
 use crate::index::{Trie, TrieWriter, Value, alias, builtin, dep};
-use crate::{Error, Result, name};
+use crate::{Error, Result, name, text};
 
 /// The tree of one release, for questions. Indexes are opened when they are first needed.
 ///
@@ -56,7 +56,7 @@ impl Tree {
     /// The file of a path as `modules.dep` gives it.
     #[must_use]
     pub fn file(&self, listed: &str) -> PathBuf {
-        self.directory.join(listed)
+        self.directory.join(text::to_path(listed))
     }
 
     /// The line of `modules.dep` about a module.
@@ -161,13 +161,13 @@ impl Tree {
     }
 
     fn read_text(&self, file: &str, read: &ReadText<'_>) -> Result<Trie> {
-        let text = match self.read(file) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        let lines = match self.read(file) {
+            Ok(bytes) => text::of_bytes(&bytes).into_owned(),
             Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
             Err(e) => return Err(Error::io(IoAction::Read, &self.directory.join(file), e)),
         };
         let mut trie = TrieWriter::default();
-        read(&text, &mut trie)?;
+        read(&lines, &mut trie)?;
         Trie::from_bytes(trie.finish())
     }
 
@@ -192,8 +192,13 @@ impl Tree {
     }
 }
 
+/// Whether an index is not there. kmod leaves empty files where it has nothing to write.
 fn is_absent(error: &Error) -> bool {
-    matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    match error {
+        Error::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+        Error::File { source, .. } => matches!(**source, Error::Truncated { file_size: 0, .. }),
+        _ => false,
+    }
 }
 
 /// Turns the text form of an index into entries.

@@ -2,7 +2,7 @@
 
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use crate::{Console, Failed, Outcome};
+use crate::{Console, Failed, Outcome, multicall};
 
 /// A command: its name, its one definition, and what it does.
 pub struct Applet {
@@ -41,7 +41,7 @@ fn run_parsed<R: Run>(matches: &ArgMatches, console: &mut Console) -> Outcome {
 /// All commands, in the order of the help text.
 pub const APPLETS: &[Applet] = &[
     of::<crate::insmod::Insmod>("insmod"),
-    Applet { options_variable: Some("MODPROBE_OPTIONS"), ..of::<crate::modprobe::Modprobe>("modprobe") },
+    Applet { options_variable: Some(multicall::MODPROBE_OPTIONS), ..of::<crate::modprobe::Modprobe>("modprobe") },
     of::<crate::depmod::Depmod>("depmod"),
     of::<crate::modinfo::Modinfo>("modinfo"),
     of::<crate::static_nodes::StaticNodes>("static-nodes"),

@@ -3,6 +3,9 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
+use kmod::text;
+use serde_json::Value;
+
 use crate::syslog::{Severity, Syslog};
 
 /// A command failed; what there is to say has been said. The exit status is 1.
@@ -100,18 +103,21 @@ impl Console {
     }
 
     /// Writes one message if its severity is wanted.
-    fn message(&mut self, severity: Severity, text: &dyn Display) {
+    fn message(&mut self, severity: Severity, told: &dyn Display) {
         let needed = if severity == Severity::Info { Verbosity::Verbose } else { Verbosity::Normal };
         if self.verbosity < needed {
             return;
         }
         match &self.sink {
-            Sink::Syslog(log) => log.send(severity, text),
+            Sink::Syslog(log) => log.send(severity, told),
             // A message that cannot be shown has nowhere else to go.
-            Sink::Stderr(Colour::Plain) => drop(writeln!(io::stderr(), "{}: {}: {text}", self.program, severity.word())),
-            Sink::Stderr(Colour::Ansi) => {
-                let (on, word, off) = (severity.colour(), severity.word(), "\x1b[0m");
-                drop(writeln!(io::stderr(), "{}: {on}{word}{off}: {text}", self.program));
+            Sink::Stderr(colour) => {
+                let (on, off) = match colour {
+                    Colour::Plain => ("", ""),
+                    Colour::Ansi => (severity.colour(), "\x1b[0m"),
+                };
+                let line = format!("{}: {on}{}{off}: {told}\n", self.program, severity.word());
+                drop(io::stderr().write_all(&text::to_bytes(&line)));
             }
         }
     }
@@ -120,8 +126,16 @@ impl Console {
     ///
     /// # Errors
     /// [`Failed`] where it could not be written (a full disk), once that is reported.
-    pub fn print(&mut self, text: &str) -> Outcome {
-        self.write(text.as_bytes())
+    pub fn print(&mut self, result: &str) -> Outcome {
+        self.write(&text::to_bytes(result))
+    }
+
+    /// Writes a result as JSON, which cannot hold bytes that are no text: they become U+FFFD.
+    ///
+    /// # Errors
+    /// As [`print`](Self::print).
+    pub fn print_json(&mut self, value: &Value) -> Outcome {
+        self.print(&text::readable(&format!("{value:#}\n")))
     }
 
     /// Writes a result that need not be text.

@@ -10,6 +10,7 @@ use kmod::config::{DepmodConfig, dirs};
 use kmod::depmod::{self, KernelSymbols, Level, Made, Mode, Notice, Request, SymbolCheck};
 use kmod::hosted::Hosted;
 use kmod::kernel::Kernel;
+use kmod::text;
 use serde_json::json;
 
 use crate::applet::Run;
@@ -53,13 +54,13 @@ pub(crate) struct Depmod {
     /// Configuration file or directory, instead of the standard ones (may be repeated)
     #[arg(short = 'C', long, value_name = "PATH")]
     config: Vec<PathBuf>,
-    /// Module.symvers with the kernel's symbols and checksums, to check those of the modules
+    /// Module.symvers with the kernel's symbols and checksums: report modules that were compiled against others
     #[arg(short = 'E', long, value_name = "FILE")]
     symvers: Option<PathBuf>,
     /// System.map with the kernel's symbols
-    #[arg(short = 'F', long, value_name = "FILE", conflicts_with = "symvers")]
+    #[arg(short = 'F', long, value_name = "FILE")]
     filesyms: Option<PathBuf>,
-    /// Report symbols that nobody has (with -E or -F)
+    /// Report symbols that nobody has; needs -E or -F
     #[arg(short, long)]
     errsyms: bool,
     /// Print the index files instead of writing them
@@ -67,13 +68,16 @@ pub(crate) struct Depmod {
     show: bool,
     /// Character that the kernel's symbol names begin with
     #[arg(short = 'P', long, value_name = "CHAR")]
-    symbol_prefix: Option<char>,
+    symbol_prefix: Option<String>,
     /// Tell of modules that exist twice
     #[arg(short, long)]
     warn: bool,
     /// Say more
     #[arg(short, long)]
     verbose: bool,
+    /// Nothing: these are options of old versions
+    #[arg(short, short_aliases = ['u', 'r'])]
+    quiet: bool,
     /// Read only modules that changed since the last such run; the files are the same as those of a full run
     #[arg(long)]
     incremental: bool,
@@ -93,6 +97,9 @@ impl Run for Depmod {
         if self.verbose {
             console.set_verbosity(Verbosity::Verbose);
         }
+        if self.quiet {
+            console.warning("Ignored deprecated option (-q, -u, -r)");
+        }
         let request = self.request(console)?;
         let config = config(&self.config, &request.root).map_err(|e| fatal(console, e))?;
         if self.check {
@@ -111,7 +118,7 @@ impl Run for Depmod {
             return print(&made, console);
         }
         made.publish().map_err(|e| fatal(console, e))?;
-        if self.json { console.print(&format!("{}\n", report(&request, &made))) } else { Ok(()) }
+        if self.json { console.print_json(&report(&request, &made)) } else { Ok(()) }
     }
 }
 
@@ -119,22 +126,25 @@ impl Depmod {
     fn request(&self, console: &mut Console) -> Result<Request, Failed> {
         let (release, files) = match self.words.split_first() {
             Some((first, rest)) if is_release(first) => (first.clone(), rest),
+            Some((first, _)) if !first.starts_with('/') => {
+                console.error(format_args!("Bad version passed {first}"));
+                return Err(Failed);
+            }
             _ => (self.running_release(console)?, self.words.as_slice()),
         };
         if let Some(relative) = files.iter().find(|f| !f.starts_with('/')) {
-            console.fatal(format_args!("{relative} is not absolute path."));
+            console.fatal(format_args!("{relative}: not absolute path."));
             return Err(Failed);
         }
         let mut request = Request::new(self.basedir.clone(), release);
         request.module_directory.clone_from(&self.moduledir);
         request.output_root.clone_from(&self.outdir);
-        request.files = if self.all { Vec::new() } else { files.iter().map(PathBuf::from).collect() };
+        request.files = if self.all { Vec::new() } else { files.iter().map(|file| text::to_path(file).into_owned()).collect() };
         request.mode = if self.incremental { Mode::Incremental } else { Mode::Full };
         request.kernel = self.kernel_symbols(console)?;
+        request.check = SymbolCheck { unknown: self.errsyms && !request.kernel.is_empty(), versions: self.symvers.is_some() };
         if self.errsyms && request.kernel.is_empty() {
             console.warning("-e needs -E or -F");
-        } else if self.errsyms || self.symvers.is_some() {
-            request.check = SymbolCheck::Report;
         }
         Ok(request)
     }
@@ -146,13 +156,24 @@ impl Depmod {
         }
     }
 
+    /// The one character of `-P`.
+    fn prefix(&self, console: &mut Console) -> Result<Option<char>, Failed> {
+        let Some(word) = &self.symbol_prefix else { return Ok(None) };
+        let mut characters = word.chars();
+        match (characters.next(), characters.next()) {
+            (Some(one), None) => Ok(Some(one)),
+            _ => Err(fatal(console, "-P only takes a single char")),
+        }
+    }
+
     fn kernel_symbols(&self, console: &mut Console) -> Result<KernelSymbols, Failed> {
         let mut symbols = KernelSymbols::default();
+        let prefix = self.prefix(console)?;
         if let Some(path) = &self.symvers {
             symbols.add_symvers(path).map_err(|e| fatal(console, e))?;
         }
         if let Some(path) = &self.filesyms {
-            symbols.add_system_map(path, self.symbol_prefix).map_err(|e| fatal(console, e))?;
+            symbols.add_system_map(path, prefix).map_err(|e| fatal(console, e))?;
         }
         if let Target::Hosted(socket) = self.kernel.target() {
             // The tree of a release may well be made before its kernel runs; who has no release to go by was refused before.
@@ -195,7 +216,7 @@ impl Depmod {
         let findings = depmod::check(request, config).map_err(|e| fatal(console, e))?;
         if self.json {
             let list: Vec<_> = findings.iter().map(|f| json!({"file": f.file(), "finding": f.to_string()})).collect();
-            console.print(&format!("{}\n", json!({"tree": request.output(), "current": findings.is_empty(), "findings": list})))?;
+            console.print_json(&json!({"tree": text::of_path(&request.output()), "current": findings.is_empty(), "findings": list}))?;
         } else {
             for finding in &findings {
                 console.error(format_args!("{}: {finding}", request.output().display()));
@@ -223,15 +244,14 @@ fn fatal(console: &mut Console, error: impl std::fmt::Display) -> Failed {
 
 /// The text files, one after the other.
 fn print(made: &Made, console: &mut Console) -> Outcome {
-    let text = made.outputs.iter().filter(|o| !o.name.ends_with(".bin"));
-    let text: String = text.map(|o| String::from_utf8_lossy(&o.contents).into_owned()).collect();
-    console.print(&text)
+    let texts = made.outputs.iter().filter(|o| !o.name.ends_with(".bin"));
+    console.write(&texts.flat_map(|o| o.contents.iter().copied()).collect::<Vec<u8>>())
 }
 
 fn report(request: &Request, made: &Made) -> serde_json::Value {
     let files: Vec<_> = made.outputs.iter().map(|o| json!({"name": o.name, "bytes": o.contents.len()})).collect();
     let notices: Vec<_> = made.notices.iter().map(ToString::to_string).collect();
-    json!({"tree": request.output(), "modules": made.modules, "read": made.read, "files": files, "notices": notices})
+    json!({"tree": text::of_path(&request.output()), "modules": made.modules, "read": made.read, "files": files, "notices": notices})
 }
 
 /// A line on the terminal that appears when the work takes longer than a second.

@@ -10,6 +10,7 @@ mod applet;
 mod console;
 mod depmod;
 pub mod descriptors;
+mod getopt;
 mod insmod;
 mod kdstat;
 mod ksyms;

@@ -6,7 +6,7 @@ mod tree;
 use clap::Parser;
 use kmod::error::os_text;
 use kmod::kernel::Loaded;
-use kmod::proc_modules;
+use kmod::{proc_modules, text};
 use serde::Serialize;
 use uapi::{Client, ProcFile};
 
@@ -73,14 +73,18 @@ type Trouble = Box<dyn std::error::Error>;
 
 /// The module list of a kernel, newest first.
 fn read(target: &Target) -> Result<Vec<Loaded>, Trouble> {
-    let text = match target {
+    let list = match target {
         Target::Hosted(path) => Client::connect(path)?.read(ProcFile::Modules)?,
-        Target::Linux => std::fs::read_to_string(LINUX_MODULES).map_err(|error| match kmod::linux::is_modular() {
-            Some(false) => "the running kernel was built without loadable modules; `--kernel SOCKET` names a hosted one".to_owned(),
-            _ => format!("cannot read {LINUX_MODULES}: {}", os_text(&error)),
-        })?,
+        Target::Linux => {
+            std::fs::read(LINUX_MODULES).map(|bytes| text::of_bytes(&bytes).into_owned()).map_err(
+                |error| match kmod::linux::is_modular() {
+                    Some(false) => "the running kernel was built without loadable modules; `--kernel SOCKET` names a hosted one".to_owned(),
+                    _ => format!("cannot read {LINUX_MODULES}: {}", os_text(&error)),
+                },
+            )?
+        }
     };
-    Ok(proc_modules::parse(&text)?)
+    Ok(proc_modules::parse(&list)?)
 }
 
 /// Today's table: columns as kmod's lsmod prints them.
@@ -118,7 +122,7 @@ fn json(modules: &[Loaded]) -> Result<String, Trouble> {
             flags: &module.flags,
         })
         .collect();
-    Ok(serde_json::to_string_pretty(&rows)? + "\n")
+    Ok(text::readable(&serde_json::to_string_pretty(&rows)?).into_owned() + "\n")
 }
 
 #[cfg(test)]

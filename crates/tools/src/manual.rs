@@ -23,7 +23,11 @@ struct Own {
 #[derive(Subcommand)]
 enum Task {
     /// List the commands
-    Help,
+    Help {
+        /// Words that other programs of this kind take here; there is one list for all
+        #[arg(hide = true)]
+        ignored: Vec<OsString>,
+    },
     /// Write a man page for every command
     Man {
         /// Directory to write `COMMAND.8` files to; it is made if it is not there
@@ -59,7 +63,7 @@ pub(crate) fn run(name: &'static str, arguments: Vec<OsString>) -> u8 {
         Err(status) => return status,
     };
     let outcome = match <Own as clap::FromArgMatches>::from_arg_matches(&matches) {
-        Ok(Own { task: Task::Help }) => {
+        Ok(Own { task: Task::Help { .. } }) => {
             let help = self::definition(name).render_help().to_string();
             console.print(&help)
         }
@@ -86,6 +90,9 @@ pub(crate) fn definition(name: &'static str) -> clap::Command {
         let about = (applet.definition)().get_about().map(ToString::to_string).unwrap_or_default();
         list.push_str(&format!("  {:<14} {about}\n", applet.name));
     }
+    for (synonym, name) in multicall::SYNONYMS {
+        list.push_str(&format!("  {synonym:<14} The same as {name}\n"));
+    }
     <Own as clap::CommandFactory>::command().name(name).after_help(list)
 }
 
@@ -100,8 +107,28 @@ fn written(result: io::Result<()>, directory: &Path, console: &mut Console) -> O
 /// The man page of a definition, in section 8.
 pub(crate) fn page(definition: clap::Command) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
+    let definition = definition.mut_args(with_second_names);
     clap_mangen::Man::new(definition).section("8").manual("System administration").render(&mut text)?;
     Ok(text)
+}
+
+/// An option whose help tells its other names, as `--help` does by itself.
+fn with_second_names(argument: clap::Arg) -> clap::Arg {
+    let long = argument.get_visible_aliases().unwrap_or_default().into_iter().map(|name| format!("--{name}"));
+    let short = argument.get_visible_short_aliases().unwrap_or_default().into_iter().map(|name| format!("-{name}"));
+    let names: Vec<String> = short.chain(long).collect();
+    match argument.get_help().filter(|_| !names.is_empty()).map(ToString::to_string) {
+        Some(help) => argument.help(format!("{help} (also {})", names.join(", "))),
+        None => argument,
+    }
+}
+
+/// The program under one of its own names, with the other commands as words behind it: for completions.
+fn with_commands(name: &'static str) -> clap::Command {
+    let commands = APPLETS.iter().map(|applet| (applet.definition)().name(applet.name));
+    let find = |name: &str| APPLETS.iter().find(|applet| applet.name == name);
+    let synonyms = multicall::SYNONYMS.iter().filter_map(|(synonym, name)| find(name).map(|applet| (applet.definition)().name(*synonym)));
+    definition(name).subcommands(commands.chain(synonyms))
 }
 
 /// The completions of a definition.
@@ -111,10 +138,16 @@ pub(crate) fn completion(shell: Shell, name: &str, mut definition: clap::Command
     text
 }
 
-/// Every command, and the program itself, with their definitions.
+/// Every command, and the program itself under its own names, with their definitions.
 fn definitions() -> impl Iterator<Item = (&'static str, clap::Command)> {
-    let own = std::iter::once(("modutils", definition("modutils")));
+    let own = multicall::OWN_NAMES.iter().map(|name| (*name, definition(name)));
     APPLETS.iter().map(|applet| (applet.name, (applet.definition)())).chain(own)
+}
+
+/// The same for completions, which know the commands behind the program's own names, too.
+fn completable() -> impl Iterator<Item = (&'static str, clap::Command)> {
+    let own = |name| multicall::OWN_NAMES.contains(&name);
+    definitions().map(move |(name, definition)| (name, if own(name) { with_commands(name) } else { definition }))
 }
 
 /// Writes `NAME.8` for every command.
@@ -131,7 +164,7 @@ fn man(directory: &Path) -> io::Result<()> {
 fn completions(shell: Shell, directory: &Path) -> io::Result<()> {
     use clap_complete::Generator;
     fs::create_dir_all(directory)?;
-    for (name, definition) in definitions() {
+    for (name, definition) in completable() {
         fs::write(directory.join(shell.file_name(name)), completion(shell, name, definition))?;
     }
     Ok(())
@@ -139,7 +172,7 @@ fn completions(shell: Shell, directory: &Path) -> io::Result<()> {
 
 /// Prints the completions of one command.
 fn print_completions(shell: Shell, command: &str, console: &mut Console) -> Outcome {
-    match definitions().find(|(name, _)| *name == command) {
+    match completable().find(|(name, _)| *name == command) {
         Some((name, definition)) => console.print(&String::from_utf8_lossy(&completion(shell, name, definition))),
         None => {
             console.error(format_args!("there is no command `{command}`"));
@@ -181,7 +214,8 @@ mod tests {
                 assert!(!text.is_empty(), "{name}: `{}` has no help", argument.get_id());
                 assert!(!text.ends_with('.'), "{name}: the help of `{}` ends with a full stop", argument.get_id());
                 let forms = [argument.get_short().map(|short| format!("-{short}")), argument.get_long().map(|long| format!("--{long}"))];
-                for form in forms.into_iter().flatten() {
+                let second = argument.get_visible_aliases().unwrap_or_default().into_iter().map(|name| format!("--{name}"));
+                for form in forms.into_iter().flatten().chain(second) {
                     assert!(help.contains(&form), "{name}: help lacks {form}");
                     assert!(manual.contains(&form), "{name}: man page lacks {form}");
                     assert!(bash.contains(&form), "{name}: completions lack {form}");

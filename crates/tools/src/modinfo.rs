@@ -12,6 +12,7 @@ use kmod::info::Info;
 use kmod::kernel::Kernel;
 use kmod::lookup::lookup;
 use kmod::name;
+use kmod::text;
 use kmod::tree::Tree;
 use serde_json::{Value, json};
 
@@ -30,6 +31,9 @@ Examples:
 /// Width of the column that keys stand in, colon included.
 const KEY_COLUMN: usize = 16;
 
+/// The options that choose one key: of several the last counts.
+const WHAT: [&str; 6] = ["author", "description", "license", "parameters", "filename", "field"];
+
 /// Show what modules say of themselves
 #[derive(Parser)]
 #[command(name = "modinfo", version, after_help = EXAMPLES, infer_long_args = true, args_override_self = true)]
@@ -37,22 +41,22 @@ pub(crate) struct Modinfo {
     #[command(flatten)]
     kernel: KernelOption,
     /// Only the author
-    #[arg(short, long, group = "what")]
+    #[arg(short, long, overrides_with_all = WHAT)]
     author: bool,
     /// Only the description
-    #[arg(short, long, group = "what")]
+    #[arg(short, long, overrides_with_all = WHAT)]
     description: bool,
     /// Only the license
-    #[arg(short, long, group = "what")]
+    #[arg(short, long, overrides_with_all = WHAT)]
     license: bool,
     /// Only the parameters
-    #[arg(short, long, group = "what")]
+    #[arg(short, long, overrides_with_all = WHAT)]
     parameters: bool,
     /// Only the file name
-    #[arg(short = 'n', long, group = "what")]
+    #[arg(short = 'n', long, overrides_with_all = WHAT)]
     filename: bool,
     /// Only the values of this key
-    #[arg(short = 'F', long, value_name = "KEY", group = "what")]
+    #[arg(short = 'F', long, value_name = "KEY", overrides_with_all = WHAT)]
     field: Option<String>,
     /// End each value with a NUL instead of a new line, and write `key=value`
     #[arg(short = '0', long)]
@@ -104,8 +108,11 @@ impl Run for Modinfo {
                 Err(Failed) => outcome = Err(Failed),
             }
         }
+        for problem in tree.iter().flat_map(|(tree, _)| tree.take_problems()) {
+            console.warning(problem);
+        }
         if self.json {
-            return console.print(&format!("{:#}\n", Value::Array(rows))).and(outcome);
+            return console.print_json(&Value::Array(rows)).and(outcome);
         }
         console.write(&out).and(outcome)
     }
@@ -115,7 +122,7 @@ impl Modinfo {
     /// The modules that a word stands for. The tree is only opened for the first word that needs it.
     fn subjects(&self, word: &OsStr, tree: &mut Option<(Tree, Config)>, console: &mut Console) -> Result<Vec<Subject>, Failed> {
         let path = Path::new(word);
-        let word = &*word.to_string_lossy();
+        let word = &*text::of_os(word);
         if !self.modname && name::is_module_file(word) && path.is_file() {
             return Ok(vec![Subject::File(std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()))]);
         }
@@ -129,7 +136,8 @@ impl Modinfo {
         match found {
             Ok(found) if found.iter().any(Option::is_some) => Ok(found.into_iter().flatten().collect()),
             Ok(_) => {
-                console.error(format_args!("Module {word} not found."));
+                let kind = if self.modname { "Module name" } else { "Module" };
+                console.error(format_args!("{kind} {word} not found."));
                 Err(Failed)
             }
             Err(error) => {
@@ -151,7 +159,7 @@ impl Modinfo {
             (Target::Hosted(socket), None) => (Hosted::connect(&socket).and_then(|mut k| k.release()).map_err(|e| fail(&e))?, root.clone()),
             (Target::Linux, release) => (release.clone().unwrap_or_else(kmod::linux::release), PathBuf::from("/")),
         };
-        let directory = root.join("lib/modules").join(release);
+        let directory = root.join("lib/modules").join(&*text::to_path(&release));
         let sources = Sources { paths: dirs::standard(&config_root, "modprobe.d"), tree: None, cmdline: None };
         // Only aliases matter here.
         let (config, _) = Config::load_readable(&sources);
@@ -195,11 +203,11 @@ impl Modinfo {
         match self.key() {
             Some("filename") => value(file.as_bytes()),
             Some("parm") => info.parameters.iter().for_each(|p| value(&p.line())),
-            Some("name") if builtin.is_some() => value(builtin.unwrap_or_default().as_bytes()),
+            Some("name") if builtin.is_some() => value(&text::to_bytes(builtin.unwrap_or_default())),
             Some(key) => info.values(key).for_each(value),
             None => {
                 let mut pair = |key: &str, bytes: &[u8]| {
-                    out.extend_from_slice(key.as_bytes());
+                    out.extend_from_slice(&text::to_bytes(key));
                     if self.null {
                         out.push(b'=');
                     } else {
@@ -211,7 +219,7 @@ impl Modinfo {
                     out.extend_from_slice(bytes);
                     out.push(end);
                 };
-                builtin.iter().for_each(|name| pair("name", name.as_bytes()));
+                builtin.iter().for_each(|name| pair("name", &text::to_bytes(name)));
                 pair("filename", file.as_bytes());
                 info.fields.iter().for_each(|(key, bytes)| pair(key, bytes));
                 info.parameters.iter().for_each(|p| pair("parm", &p.line()));
@@ -235,13 +243,13 @@ fn subject(tree: &Tree, module: &str) -> kmod::Result<Option<Subject>> {
 }
 
 fn row(builtin: Option<&str>, info: &Info) -> Value {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let fields: Vec<_> = info.fields.iter().map(|(key, value)| json!({"key": key, "value": text(value).replace("\n\t\t", "")})).collect();
+    let told = |bytes: &[u8]| text::of_bytes(bytes).into_owned();
+    let fields: Vec<_> = info.fields.iter().map(|(key, value)| json!({"key": key, "value": told(value).replace("\n\t\t", "")})).collect();
     let parameters: Vec<_> = info
         .parameters
         .iter()
         .rev()
-        .map(|p| json!({"name": p.name, "description": p.description.as_deref().map(text), "type": p.kind}))
+        .map(|p| json!({"name": p.name, "description": p.description.as_deref().map(told), "type": p.kind}))
         .collect();
-    json!({"filename": info.file, "builtin": builtin, "fields": fields, "parameters": parameters})
+    json!({"filename": info.file.as_deref().map(text::of_path), "builtin": builtin, "fields": fields, "parameters": parameters})
 }

@@ -5,15 +5,19 @@ use std::path::Path;
 
 use clap::error::ErrorKind;
 use clap::{ColorChoice, Command};
+use kmod::text;
 
 use crate::applet::{APPLETS, Applet};
-use crate::{Console, abbreviation, manual, request};
+use crate::{Console, abbreviation, getopt, manual, request};
+
+/// The environment variable whose words are put before modprobe's arguments.
+pub(crate) const MODPROBE_OPTIONS: &str = "MODPROBE_OPTIONS";
 
 /// Names of the program itself: after them, the first word is the command.
-const OWN_NAMES: [&str; 2] = ["modutils", "kmod"];
+pub(crate) const OWN_NAMES: [&str; 2] = ["modutils", "kmod"];
 
 /// First words that stand for another name (`kmod list` is lsmod).
-const SYNONYMS: [(&str, &str); 1] = [("list", "lsmod")];
+pub(crate) const SYNONYMS: [(&str, &str); 1] = [("list", "lsmod")];
 
 /// The commands that kmod has too.
 const OF_KMOD: [&str; 7] = ["kmod", "insmod", "modprobe", "depmod", "modinfo", "rmmod", "lsmod"];
@@ -54,10 +58,10 @@ fn find(name: &str) -> Option<&'static Applet> {
 }
 
 /// The words of a variable with options: parted by blanks, except within single or double quotes, which are dropped.
-fn words(text: &str) -> Vec<OsString> {
+fn words(options: &str) -> Vec<OsString> {
     let mut words = vec![String::new()];
     let mut quote = None;
-    for character in text.chars() {
+    for character in options.chars() {
         match (character, quote) {
             ('"' | '\'', None) => quote = Some(character),
             (_, Some(open)) if open == character => quote = None,
@@ -65,16 +69,16 @@ fn words(text: &str) -> Vec<OsString> {
             _ => words.iter_mut().rev().take(1).for_each(|word| word.push(character)),
         }
     }
-    words.into_iter().filter(|word| !word.is_empty()).map(OsString::from).collect()
+    words.into_iter().filter(|word| !word.is_empty()).map(|word| text::to_os(&word)).collect()
 }
 
 /// Parses the arguments of a command and runs it.
 fn start(applet: &'static Applet, mut arguments: Vec<OsString>) -> u8 {
     let options = applet.options_variable.and_then(std::env::var_os).unwrap_or_default();
     let behind_name = arguments.len().min(1);
-    arguments.splice(behind_name..behind_name, words(&options.to_string_lossy()));
+    arguments.splice(behind_name..behind_name, words(&text::of_os(&options)));
     let mut console = Console::new(applet.name);
-    let definition = (applet.definition)();
+    let definition = getopt::lenient((applet.definition)());
     abbreviation::expand(applet.name, &definition, &mut arguments);
     match parse(definition, arguments, &mut console) {
         Ok(matches) => u8::from((applet.run)(&matches, &mut console).is_err()),
@@ -93,8 +97,8 @@ pub(crate) fn parse(definition: Command, arguments: Vec<OsString>, console: &mut
             1
         }
         _ => {
-            let text = error.render().to_string();
-            console.error(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
+            let told = error.render().to_string();
+            console.error(told.strip_prefix("error: ").unwrap_or(&told).trim_end());
             1
         }
     })

@@ -9,6 +9,7 @@ use clap::{Parser, ValueEnum};
 use kmod::hosted::Hosted;
 use kmod::index::devname::{self, DevKind, DevNode};
 use kmod::kernel::Kernel;
+use kmod::text;
 use kmod::tree::Tree;
 
 use crate::applet::Run;
@@ -56,10 +57,10 @@ impl Run for StaticNodes {
                 Failed
             })?,
         };
-        let directory = RootOption::default().directory().join("lib/modules").join(release);
+        let directory = RootOption::default().directory().join("lib/modules").join(&*text::to_path(&release));
         let index = directory.join(INDEX);
-        let text = match Tree::new(directory).read(INDEX) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        let lines = match Tree::new(directory).read(INDEX) {
+            Ok(bytes) => text::of_bytes(&bytes).into_owned(),
             // Not every kernel has such modules; whoever asks at boot must not fail for it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 console.warning(format_args!("{} not found - ignoring", index.display()));
@@ -70,7 +71,7 @@ impl Run for StaticNodes {
                 return Err(Failed);
             }
         };
-        let list: String = devname::parse(&text).map(|node| self.format.lines(&node)).collect();
+        let list: String = devname::parse(&lines).map(|node| self.format.lines(&node)).collect();
         match &self.output {
             None => console.print(&list),
             Some(path) => write(path, &list).map_err(|error| {
@@ -100,13 +101,13 @@ impl Format {
 }
 
 /// Replaces a file as a whole. A terminal, a pipe or a device cannot be replaced, and is written to.
-fn write(path: &Path, text: &str) -> io::Result<()> {
+fn write(path: &Path, list: &str) -> io::Result<()> {
     let special = fs::metadata(path).is_ok_and(|m| {
         let kind = m.file_type();
         kind.is_char_device() || kind.is_fifo() || kind.is_block_device()
     });
     if special || path.starts_with("/proc") || path.starts_with("/dev") {
-        return File::options().write(true).open(path)?.write_all(text.as_bytes());
+        return File::options().write(true).open(path)?.write_all(&text::to_bytes(list));
     }
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
@@ -114,7 +115,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}", std::process::id()));
     let temporary = path.with_file_name(name);
-    let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path));
+    let written = fs::write(&temporary, &*text::to_bytes(list)).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // The error that is told is the one of writing.
         drop(fs::remove_file(&temporary));

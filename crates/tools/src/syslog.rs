@@ -61,7 +61,7 @@ impl Syslog {
     pub(crate) fn send(&self, severity: Severity, text: &dyn Display) {
         let priority = DAEMON | severity.number();
         let message = format!("<{priority}>{}[{}]: {text}", self.ident, std::process::id());
-        drop(self.socket.send(message.as_bytes()));
+        drop(self.socket.send(&kmod::text::to_bytes(&message)));
     }
 }
 

@@ -83,6 +83,13 @@ const INITRAMFS: &[File] = &[
     File { path: "/etc/initramfs-tools/scripts/init-top/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/script") },
 ];
 
+/// Only with `--leases`.
+const LEASES: &[File] = &[File {
+    path: "/etc/systemd/system/kerneld.service.d/leases.conf",
+    mode: 0o644,
+    text: include_str!("../../dist/kerneld-leases.conf"),
+}];
+
 /// What the administrator goes on with: never overwritten, never removed.
 const POLICY: File = File { path: "/etc/kerneld/policy.toml", mode: 0o644, text: include_str!("../../dist/policy.toml") };
 
@@ -112,6 +119,9 @@ pub(super) struct Install {
     /// Also write the hook and the script for initramfs-tools
     #[arg(long)]
     initramfs: bool,
+    /// Also give the service the rights that leases take
+    #[arg(long)]
+    leases: bool,
     /// Only say what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -158,8 +168,8 @@ impl Install {
         check_helper(&paths, &programs.helper)?;
         check_place(&paths, &programs.daemon)?;
         if !self.sysctl_only {
-            let more = if self.initramfs { INITRAMFS } else { &[] };
-            for file in FILES.iter().chain(more) {
+            let wanted = [(true, FILES), (self.initramfs, INITRAMFS), (self.leases, LEASES)];
+            for file in wanted.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, files)| files) {
                 let text = file.text(&programs);
                 let path = paths.file(file.path);
                 if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
@@ -210,7 +220,7 @@ impl Uninstall {
             writeln!(io::stdout().lock(), "kernel.modprobe is `{now}`, which is not kerneld's: it stays")?;
         }
         let mut changed = Vec::new();
-        for file in FILES.iter().chain(INITRAMFS) {
+        for file in [FILES, INITRAMFS, LEASES].into_iter().flatten() {
             let path = paths.file(file.path);
             let Ok(text) = std::fs::read_to_string(&path) else { continue };
             // The sysctl has to go in any case, or the next boot would undo this.

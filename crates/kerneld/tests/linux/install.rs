@@ -22,18 +22,20 @@ const SYSCTL: &str = "proc/sys/kernel/modprobe";
 fn what_is_installed_can_be_uninstalled() {
     let system = with_helper();
     system.write(SYSCTL, "/opt/own/modprobe\n");
-    let told = system.say(&["install", "--dry-run", "--initramfs"]);
+    let told = system.say(&["install", "--dry-run", "--initramfs", "--leases"]);
     assert!(told.contains("set kernel.modprobe to `/usr/sbin/kerneld-request`"), "{told}");
     assert_eq!(system.read(SYSCTL), "/opt/own/modprobe\n");
-    assert_eq!(system.say(&["install", "--initramfs"]), told);
+    assert_eq!(system.say(&["install", "--initramfs", "--leases"]), told);
     assert_eq!(system.read(SYSCTL), "/usr/sbin/kerneld-request\n");
     assert!(system.read("etc/systemd/system/kerneld.service").contains("SystemCallFilter="));
     assert!(system.read("etc/sysctl.d/60-kerneld.conf").contains("kernel.modprobe = /usr/sbin/kerneld-request"));
+    assert!(system.read("etc/systemd/system/kerneld.service.d/leases.conf").contains("\nCapabilityBoundingSet=CAP_NET_ADMIN\n"));
     // Again: nothing is left to do, and what was before is not forgotten.
     assert_eq!(system.say(&["install", "--initramfs"]), "");
     system.say(&["uninstall"]);
     assert_eq!(system.read(SYSCTL), "/opt/own/modprobe\n");
-    for gone in ["etc/systemd/system/kerneld.service", "etc/sysctl.d/60-kerneld.conf", "etc/initramfs-tools/hooks/kerneld"] {
+    let drop_in = "etc/systemd/system/kerneld.service.d/leases.conf";
+    for gone in ["etc/systemd/system/kerneld.service", drop_in, "etc/sysctl.d/60-kerneld.conf", "etc/initramfs-tools/hooks/kerneld"] {
         assert_eq!(system.read(gone), "", "{gone}");
     }
     assert_eq!(system.read("etc/kerneld/policy.toml"), ENFORCE, "the policy is the administrator's");

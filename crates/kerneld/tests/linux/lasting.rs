@@ -28,7 +28,10 @@ fn ended_in_good_order_it_has_written_everything_and_its_sockets_are_gone() {
     for _ in 0..300 {
         system.ask("net-pf-15").unwrap();
     }
+    // The number in it may be another process's soon, who could keep it alive.
+    std::os::unix::fs::symlink(format!("/proc/{}/fd/0", std::process::id()), system.paths().devices_mark()).unwrap();
     system.end();
+    assert!(std::fs::symlink_metadata(system.paths().devices_mark()).is_err());
     let journal = system.read("var/log/kerneld/journal.jsonl");
     let counted: u64 =
         journal.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["repeated"].as_u64().unwrap()).sum();
@@ -115,4 +118,17 @@ fn a_damaged_journal_is_read_on_and_written_on() {
     assert!(String::from_utf8_lossy(&log.stderr).contains("2 lines of the journal are damaged"), "{log:?}");
     let names: Vec<_> = system.journal().iter().map(|record| record["request"].as_str().unwrap().to_owned()).collect();
     assert_eq!(names, ["net-pf-15", "net-pf-38"]);
+}
+
+#[test]
+fn the_journal_of_a_daemon_that_is_stopped_is_shown_as_it_stands() {
+    let system = System::served(ENFORCE);
+    system.ask("fs-vfat").unwrap();
+    assert_eq!(system.journal().len(), 1);
+    system.signal(rustix::process::Signal::STOP);
+    let shown = system.kerneld(&["log", "--json"]);
+    system.signal(rustix::process::Signal::CONT);
+    let told = String::from_utf8_lossy(&shown.stderr).into_owned();
+    assert!(shown.status.success() && told.contains("has not answered for 3 s; is it stopped"), "{told}");
+    assert_eq!(String::from_utf8_lossy(&shown.stdout).lines().count(), 1);
 }

@@ -8,3 +8,4 @@ mod mutation;
 mod serving;
 mod system;
 mod targets;
+mod watchdog;

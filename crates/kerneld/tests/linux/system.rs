@@ -22,12 +22,13 @@ pub(crate) const ENFORCE: &str =
 pub(crate) struct System {
     root: tempfile::TempDir,
     daemon: Option<Child>,
+    environment: Vec<(String, String)>,
 }
 
 impl System {
     /// A system with this policy, and no daemon yet.
     pub(crate) fn new(policy: &str) -> Self {
-        let system = Self { root: tempfile::tempdir().expect("a folder"), daemon: None };
+        let system = Self { root: tempfile::tempdir().expect("a folder"), daemon: None, environment: Vec::new() };
         let tree = format!("lib/modules/{RELEASE}");
         for module in ["fat", "vfat", "af_key", "af_alg", "soft"] {
             system.write(&format!("{tree}/kernel/{module}.ko"), "not read by a rehearsal\n");
@@ -64,10 +65,16 @@ impl System {
         std::fs::read_to_string(self.root().join(path)).unwrap_or_default()
     }
 
+    /// Variables that a service manager gives to the daemon.
+    pub(crate) fn managed(&mut self, variables: &[(&str, &str)]) {
+        self.environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    }
+
     /// Starts the daemon, and waits until it answers.
     pub(crate) fn start(&mut self) {
         let mut run = self.command("run");
         run.args(["--rehearse", "--release", RELEASE, "--syslog", "/nonexistent"]);
+        run.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.daemon = Some(run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a daemon"));
         // 2: it answers, and something is wrong.
         let code = self.kerneld(&["status", "--wait", "20s"]).status.code();
@@ -91,8 +98,13 @@ impl System {
 
     /// Asks the daemon to end.
     pub(crate) fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Sends the daemon a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(self.daemon.as_ref().expect("a daemon"));
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
+        rustix::process::kill_process(pid, signal).expect("a signal");
     }
 
     /// Ends the daemon in good order.

@@ -136,6 +136,31 @@ fn what_does_not_count_is_listed_and_not_allowed() {
 }
 
 #[test]
+fn the_policy_that_is_there_is_replaced_whole_or_not_at_all() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    journals(&world);
+    world.write("policy.toml", "mode = \"enforce\"\n");
+    std::fs::set_permissions(world.path("policy.toml"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink("policy.toml", world.path("link.toml")).unwrap();
+    let learn = |command: &str| {
+        let root = world.path("");
+        let words = "exec \"$0\" learn --no-system --output link.toml a.jsonl --root . --release 1.0";
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("{command}{words}"), env!("CARGO_BIN_EXE_kerneld")]).current_dir(root).output().unwrap()
+    };
+    // No file may have a byte more: as on a full disk, but that the program is killed.
+    assert!(!learn("ulimit -f 0; ").status.success());
+    assert_eq!(std::fs::read_to_string(world.path("policy.toml")).unwrap(), "mode = \"enforce\"\n");
+    let done = learn("");
+    assert!(done.status.success(), "{done:?}");
+    let about = std::fs::metadata(world.path("policy.toml")).unwrap();
+    assert_eq!(about.permissions().mode() & 0o777, 0o640);
+    assert!(std::fs::read_to_string(world.path("policy.toml")).unwrap().starts_with("# Made by `kerneld learn`"));
+    assert!(std::fs::symlink_metadata(world.path("link.toml")).unwrap().is_symlink());
+}
+
+#[test]
 fn names_that_mean_harm_become_no_rules() {
     let world = World::new();
     let names = [

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::lines::{self, Place};
 use super::modprobe::{BadLine, LineFault};
 use crate::error::IoAction;
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 /// A place in the search order, best first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl DepmodConfig {
         let mut config = Self::default();
         for file in super::dirs::files(paths, &[".conf"]) {
             match std::fs::read(&file) {
-                Ok(bytes) => config.parse(&file, &String::from_utf8_lossy(&bytes)),
+                Ok(bytes) => config.parse(&file, &text::of_bytes(&bytes)),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => return Err(Error::io(IoAction::Read, &file, e)),
             }
@@ -94,15 +94,16 @@ impl DepmodConfig {
                 "external" => Search::External,
                 directory => Search::Directory(directory.trim_end_matches('/').to_owned()),
             })),
-            ("override", &[module, release, directory]) => {
+            ("override", &[module, release, directory, ..]) => {
                 let (module, release, directory) = (module.to_owned(), release.to_owned(), directory.to_owned());
                 self.overrides.push(Override { module, release, directory });
             }
-            ("external", &[release, directory]) => {
+            ("external", &[release, directory, ..]) => {
                 self.externals.push(External { release: release.to_owned(), directory: directory.to_owned() });
             }
             ("exclude", names) => self.excludes.extend(names.iter().map(|&n| n.to_owned())),
-            ("include" | "make_map_files", _) => return Err(LineFault::Deprecated),
+            // Commands of old versions, which say nothing about the index files of today.
+            ("include" | "make_map_files", _) => {}
             ("override" | "external", _) => return Err(LineFault::Incomplete),
             _ => return Err(LineFault::UnknownCommand),
         }

@@ -14,27 +14,27 @@ pub fn standard(root: &Path, name: &str) -> Vec<PathBuf> {
     PARENTS.iter().map(|parent| root.join(parent.trim_start_matches('/')).join(name)).collect()
 }
 
-/// The configuration files under the given paths, in the order of their names. A path may also be a file, which always counts.
+/// The configuration files under the given paths, in the order of their names; of files with one name that under the first path counts.
+/// A path may also be a file, whatever its name ends in.
 ///
-/// Files must end in one of `suffixes` and not begin with a dot. Paths that do not exist are passed over, as most directories of
+/// Files of a directory must end in one of `suffixes` and not begin with a dot. Paths that do not exist are passed over, as most directories of
 /// [`standard`] do not.
 #[must_use]
 pub fn files(paths: &[PathBuf], suffixes: &[&str]) -> Vec<PathBuf> {
     let mut named = BTreeMap::new();
-    let mut single = Vec::new();
     for path in paths {
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             Err(_) if path.is_file() => {
-                single.push(path.clone());
+                named.entry(path.file_name().unwrap_or_default().to_os_string()).or_insert_with(|| path.clone());
                 continue;
             }
             Err(_) => continue,
         };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let text = name.to_string_lossy();
+            let text = crate::text::of_os(&name);
             let wanted = !text.starts_with('.') && suffixes.iter().any(|s| text.len() > s.len() && text.ends_with(s));
             // A file that is hidden by one of the same name need not be looked at: `/lib` and `/usr/lib` are one directory on most systems.
             if wanted && !named.contains_key(&name) && !is_directory(&entry) {
@@ -42,8 +42,7 @@ pub fn files(paths: &[PathBuf], suffixes: &[&str]) -> Vec<PathBuf> {
             }
         }
     }
-    single.extend(named.into_values());
-    single
+    named.into_values().collect()
 }
 
 fn is_directory(entry: &fs::DirEntry) -> bool {

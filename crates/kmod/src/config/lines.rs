@@ -36,9 +36,10 @@ impl Serialize for Place {
     }
 }
 
-/// The joined lines of a file with the numbers of their first lines. Comments and empty lines are left out.
+/// The joined lines of a file with the numbers of their first lines. Comments and empty lines are left out. A line ends at a zero byte,
+/// since neither the kernel nor a command could be given one.
 pub(super) fn logical(text: &str) -> impl Iterator<Item = (u32, Cow<'_, str>)> {
-    let mut lines = text.lines().zip(1u32..);
+    let mut lines = text.lines().map(|line| line.split('\0').next().unwrap_or(line)).zip(1u32..);
     std::iter::from_fn(move || {
         let (first, number) = lines.next()?;
         if !first.ends_with('\\') {

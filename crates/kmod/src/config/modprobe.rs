@@ -8,7 +8,7 @@ use super::lines::{self, Place};
 use crate::error::IoAction;
 use crate::index::pending::View;
 use crate::index::softdep::Softdep;
-use crate::{Error, Result, glob, name};
+use crate::{Error, Result, glob, name, text};
 
 /// Who wrote a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +127,7 @@ impl Config {
                 _ => std::fs::read(&file),
             };
             match bytes {
-                Ok(bytes) => config.parse(&file, &String::from_utf8_lossy(&bytes), origin),
+                Ok(bytes) => config.parse(&file, &text::of_bytes(&bytes), origin),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => unread.push(Error::io(IoAction::Read, &file, e)),
             }
@@ -139,9 +139,9 @@ impl Config {
     }
 
     /// Adds the lines of one file.
-    pub fn parse(&mut self, file: &Path, text: &str, origin: Origin) {
+    pub fn parse(&mut self, file: &Path, lines: &str, origin: Origin) {
         let file: Arc<Path> = file.into();
-        for (line, content) in lines::logical(text) {
+        for (line, content) in lines::logical(lines) {
             let place = Place { file: Arc::clone(&file), line };
             let Some((command, rest)) = lines::word(&content) else { continue };
             if let Err(fault) = self.line(command, rest, &place, origin) {

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::{FILES, Request, find};
-use crate::Result;
 use crate::config::DepmodConfig;
 use crate::index::dep;
 use crate::index::pending::Pending;
+use crate::{Result, text};
 
 /// Whether the index files are all there, list exactly the modules of the tree, and are newer than every one of these and than the
 /// kernel's own lists. Nothing but names and times is looked at: [`super::check`] looks at everything.
@@ -27,9 +27,9 @@ pub fn is_current(request: &Request, config: &DepmodConfig) -> Result<bool> {
     }
     let tree = request.tree();
     let found = find::find(request, config, &mut Vec::new())?;
-    let text = fs::read(directory.join("modules.dep")).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let mut listed = dep::parse(&text).map(|l| l.path);
+    let lines = fs::read(directory.join("modules.dep")).unwrap_or_default();
+    let lines = text::of_bytes(&lines);
+    let mut listed = dep::parse(&lines).map(|l| l.path);
     let same = found.iter().all(|f| listed.next().as_deref() == Some(f.listed.as_str())) && listed.next().is_none();
     let inputs = ["modules.order", "modules.builtin", "modules.builtin.modinfo"].map(|f| tree.join(f));
     let older = |path: &Path| modified(path).is_none_or(|time| time <= made);

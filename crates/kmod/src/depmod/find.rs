@@ -13,7 +13,7 @@ use crate::config::DepmodConfig;
 use crate::config::depmod::Search;
 use crate::error::IoAction;
 use crate::index::pending::Stamp;
-use crate::{Error, Result, index, name};
+use crate::{Error, Result, index, name, text};
 
 /// A module file of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) struct Found {
 impl Found {
     /// Where the file is, in a tree.
     pub(super) fn path(&self, tree: &Path) -> PathBuf {
-        tree.join(&self.listed)
+        tree.join(text::to_path(&self.listed))
     }
 }
 
@@ -56,20 +56,27 @@ pub(super) fn find(request: &Request, config: &DepmodConfig, notices: &mut Vec<N
         };
         walk.directory("", "")?;
         for external in config.externals.iter().filter(|e| release_matches(&e.release, &request.release)) {
-            walk.directory(&external.directory, &external.directory)?;
+            match walk.directory(&external.directory, &external.directory) {
+                // The same line serves machines that have such modules and others that have none.
+                Err(Error::Io { path, source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    walk.notices.push(Notice::MissingDirectory { directory: path });
+                }
+                other => other?,
+            }
         }
     } else {
         for file in &request.files {
             all.push(single(file, &tree)?);
         }
     }
-    // The same files give the same choice, in whatever order the file system lists them.
-    all.sort_unstable_by(|a, b| a.listed.cmp(&b.listed));
+    // The same files give the same choice, in whatever order the file system lists them; those of the tree itself stand before others.
+    all.sort_unstable_by(|a, b| (is_external(a), &a.listed).cmp(&(is_external(b), &b.listed)));
     let mut chosen = choose(all, request, config, notices);
-    let order = fs::read_to_string(tree.join("modules.order")).unwrap_or_else(|_| {
+    let order = fs::read(tree.join("modules.order")).unwrap_or_else(|_| {
         notices.push(Notice::MissingInput { file: "modules.order", directory: tree.clone() });
-        String::new()
+        Vec::new()
     });
+    let order = text::of_bytes(&order);
     let ranks = index::order::parse(&order);
     chosen.sort_by_cached_key(|f| ranks.get(name::uncompressed(&f.listed)).copied().unwrap_or(usize::MAX));
     Ok(chosen)
@@ -78,7 +85,7 @@ pub(super) fn find(request: &Request, config: &DepmodConfig, notices: &mut Vec<N
 /// A file of the command line.
 fn single(file: &Path, tree: &Path) -> Result<Found> {
     let metadata = fs::metadata(file).map_err(|e| Error::io(IoAction::Open, file, e))?;
-    let listed = file.strip_prefix(tree).unwrap_or(file).to_string_lossy().into_owned();
+    let listed = text::of_path(file.strip_prefix(tree).unwrap_or(file)).into_owned();
     Ok(Found { name: name::from_path(&listed), listed, stamp: Stamp::of(&metadata) })
 }
 
@@ -131,29 +138,29 @@ impl Walk<'_> {
     /// Takes down the modules of a directory; answers what else it has.
     fn entries(&mut self, listed: &str) -> io::Result<Below> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = openat(&self.top, if listed.is_empty() { "." } else { listed }, flags, FileMode::empty())?;
+        let directory = openat(&self.top, &*text::to_path(if listed.is_empty() { "." } else { listed }), flags, FileMode::empty())?;
         let mut below = Below::default();
         let mut entries = RawDir::new(directory.as_fd(), self.buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
             let entry = entry?;
-            let Ok(text) = entry.file_name().to_str() else { continue };
-            if text == "." || text == ".." || self.config.excludes(text) {
+            let file = text::of_bytes(entry.file_name().to_bytes());
+            if file == "." || file == ".." || self.config.excludes(&file) {
                 continue;
             }
-            let path = || if listed.is_empty() { text.to_owned() } else { [listed, "/", text].concat() };
+            let path = || if listed.is_empty() { file.clone().into_owned() } else { [listed, "/", &file].concat() };
             let kind = match entry.file_type() {
-                FileType::Unknown => FileType::from_raw_mode(statat(&directory, text, AtFlags::SYMLINK_NOFOLLOW)?.st_mode),
+                FileType::Unknown => FileType::from_raw_mode(statat(&directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?.st_mode),
                 known => known,
             };
             match kind {
                 FileType::Directory => below.directories.push(path()),
                 FileType::Symlink => below.links.push(path()),
-                FileType::RegularFile if name::is_module_file(text) => {
+                FileType::RegularFile if name::is_module_file(&file) => {
                     let seen = match self.mode {
                         Mode::Full => Stamp::default(),
-                        Mode::Incremental => stamp(&statat(&directory, text, AtFlags::SYMLINK_NOFOLLOW)?),
+                        Mode::Incremental => stamp(&statat(&directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?),
                     };
-                    self.found.push(Found { name: name::from_word(text), listed: path(), stamp: seen });
+                    self.found.push(Found { name: name::from_word(&file), listed: path(), stamp: seen });
                 }
                 _ => {}
             }
@@ -163,7 +170,7 @@ impl Walk<'_> {
 
     fn link(&mut self, start: &str, listed: &str) -> Result<()> {
         let is_module = name::is_module_file(listed.rsplit('/').next().unwrap_or(listed));
-        match statat(&self.top, listed, AtFlags::empty()) {
+        match statat(&self.top, &*text::to_path(listed), AtFlags::empty()) {
             Ok(target) if FileType::from_raw_mode(target.st_mode) == FileType::Directory => {
                 let depth = self.above.len();
                 if depth == 0 {
@@ -179,7 +186,7 @@ impl Walk<'_> {
             Ok(target) if is_module => {
                 self.found.push(Found { name: name::from_path(listed), listed: listed.to_owned(), stamp: stamp(&target) });
             }
-            Err(_) if is_module => self.notices.push(Notice::DanglingLink { path: self.tree.join(listed) }),
+            Err(_) if is_module => self.notices.push(Notice::DanglingLink { path: self.tree.join(text::to_path(listed)) }),
             _ => {}
         }
         Ok(())
@@ -187,12 +194,12 @@ impl Walk<'_> {
 
     fn identity(&self, listed: &str) -> Result<(u64, u64)> {
         let path = if listed.is_empty() { "." } else { listed };
-        let stat = statat(&self.top, path, AtFlags::empty()).map_err(|e| self.failed(listed, e.into()))?;
+        let stat = statat(&self.top, &*text::to_path(path), AtFlags::empty()).map_err(|e| self.failed(listed, e.into()))?;
         Ok((stat.st_dev, stat.st_ino))
     }
 
     fn failed(&self, listed: &str, source: io::Error) -> Error {
-        Error::io(IoAction::Open, &self.tree.join(listed), source)
+        Error::io(IoAction::Open, &self.tree.join(text::to_path(listed)), source)
     }
 }
 
@@ -224,12 +231,16 @@ fn overridden(found: &Found, request: &Request, config: &DepmodConfig) -> bool {
     config.overrides.iter().filter(applies).any(|o| format!("{}/{}", o.directory, o.module) == stem(&found.listed))
 }
 
+/// Whether a file lies outside the tree.
+fn is_external(found: &Found) -> bool {
+    found.listed.starts_with('/')
+}
+
 /// Where in the search order a file stands; lower is better. Files that no word covers stand where `built-in` does.
 fn position(found: &Found, search: &[Search]) -> usize {
-    let external = found.listed.starts_with('/');
     let own = search.iter().position(|s| match s {
         Search::Builtin => false,
-        Search::External => external,
+        Search::External => is_external(found),
         Search::Directory(d) => found.listed.strip_prefix(d.as_str()).is_some_and(|rest| rest.starts_with('/')),
     });
     own.or_else(|| search.iter().position(|s| *s == Search::Builtin)).unwrap_or(search.len())

@@ -32,7 +32,7 @@ pub use symvers::KernelSymbols;
 
 use crate::config::DepmodConfig;
 use crate::workers::both;
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 use facts::{Facts, Module};
 use find::Found;
 
@@ -49,14 +49,13 @@ pub enum Mode {
     Incremental,
 }
 
-/// Whether symbols are checked against what modules and the kernel have.
+/// How symbols are checked against what modules and the kernel have; by default not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SymbolCheck {
-    /// Not at all.
-    #[default]
-    None,
-    /// `-e`: unknown symbols are reported, and wrong checksums where both sides have one.
-    Report,
+pub struct SymbolCheck {
+    /// `-e`: symbols that nobody has are reported.
+    pub unknown: bool,
+    /// `-E`: wrong checksums are reported, where both sides have one.
+    pub versions: bool,
 }
 
 /// What to do.
@@ -91,7 +90,7 @@ impl Request {
             release,
             files: Vec::new(),
             mode: Mode::Full,
-            check: SymbolCheck::None,
+            check: SymbolCheck::default(),
             kernel: KernelSymbols::default(),
         }
     }
@@ -110,7 +109,7 @@ impl Request {
 
     fn below(&self, root: &Path) -> PathBuf {
         let relative = self.module_directory.strip_prefix("/").unwrap_or(&self.module_directory);
-        root.join(relative).join(&self.release)
+        root.join(relative).join(text::to_path(&self.release))
     }
 }
 
@@ -174,10 +173,10 @@ pub fn run(request: &Request, config: &DepmodConfig, progress: &(dyn Fn(usize, u
     let owner = graph::providers(&facts, &modules);
     let name = |module: usize| found.get(module).map_or_else(String::new, |f| f.name.clone());
     let graph = graph::Graph::build(&facts, &modules, &without_kernel(&owner, &facts, &request.kernel), &name)?;
-    if request.check == SymbolCheck::Report {
+    if request.check != SymbolCheck::default() {
         let paths: Vec<PathBuf> = found.iter().map(|f| f.path(&tree)).collect();
         let symbols = symvers::Symbols { facts: &facts, modules: &modules, owner: &owner };
-        symvers::check(&paths, &symbols, &request.kernel, &mut notices);
+        symvers::check(&paths, request.check, &symbols, &request.kernel, &mut notices);
     }
     let (builtin, builtin_modinfo) = output::builtin_inputs(request, &mut notices);
     let material = output::Material {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::text;
+
 /// Something worth knowing that does not stop depmod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -12,6 +14,11 @@ pub enum Notice {
         /// Its name.
         file: &'static str,
         /// Where it should be.
+        directory: PathBuf,
+    },
+    /// A directory of an `external` line is not there.
+    MissingDirectory {
+        /// The directory.
         directory: PathBuf,
     },
     /// A module file could not be read or understood; it is listed without aliases, symbols and dependencies.
@@ -86,7 +93,7 @@ impl Notice {
     pub fn level(&self) -> Level {
         match self {
             Self::Duplicate { .. } => Level::Detail,
-            Self::BadModule { .. } | Self::DevnameWithoutNumbers { .. } => Level::Error,
+            Self::BadModule { .. } | Self::DevnameWithoutNumbers { .. } | Self::MissingDirectory { .. } | Self::BadLine(_) => Level::Error,
             _ => Level::Warning,
         }
     }
@@ -96,17 +103,20 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingInput { file, directory } => {
-                write!(f, "could not open {file} at {}: No such file or directory", directory.display())
+                write!(f, "could not open {file} at {}: No such file or directory", text::of_path(directory))
             }
-            Self::BadModule { path, reason } => write!(f, "failed to load symbols from {}: {reason}", path.display()),
-            Self::DanglingLink { path } => write!(f, "{} is a link that leads nowhere, ignored", path.display()),
+            Self::MissingDirectory { directory } => {
+                write!(f, "could not open directory {}: No such file or directory", text::of_path(directory))
+            }
+            Self::BadModule { path, reason } => write!(f, "failed to load symbols from {}: {reason}", text::of_path(path)),
+            Self::DanglingLink { path } => write!(f, "{} is a link that leads nowhere, ignored", text::of_path(path)),
             Self::Duplicate { module, kept, ignored } => write!(f, "duplicate module {module}: {kept} counts, {ignored} ignored"),
             Self::DevnameWithoutNumbers { module, node } => {
                 write!(f, "Module '{module}' has devname ({node}) but lacks major and minor information. Ignoring.")
             }
             Self::BadKey { key } => write!(f, "`{}` cannot be stored in a .bin index", key.escape_debug()),
-            Self::UnknownSymbol { path, symbol } => write!(f, "{} needs unknown symbol {symbol}", path.display()),
-            Self::VersionMismatch { path, symbol, .. } => write!(f, "{} disagrees about version of symbol {symbol}", path.display()),
+            Self::UnknownSymbol { path, symbol } => write!(f, "{} needs unknown symbol {symbol}", text::of_path(path)),
+            Self::VersionMismatch { path, symbol, .. } => write!(f, "{} disagrees about version of symbol {symbol}", text::of_path(path)),
             Self::BadLine(bad) => write!(f, "{}: ignoring bad line starting with '{}'", bad.place, bad.word),
         }
     }

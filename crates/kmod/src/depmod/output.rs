@@ -9,8 +9,8 @@ use super::{Notice, Request};
 use crate::index::devname::FromAliases;
 use crate::index::sort::sort_by_text;
 use crate::index::{TrieWriter, alias, builtin, devname, softdep, symbols, weakdep};
-use crate::name;
 use crate::workers::both;
+use crate::{name, text};
 
 /// One index file, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +104,7 @@ fn dep(material: &Material<'_>) -> Index {
         insert(&mut trie, &found.name, text.get(start..).unwrap_or_default(), rank, &mut bad);
         text.push('\n');
     }
-    Index { text: text.into_bytes(), bin: trie.finish(), bad }
+    Index { text: text::into_bytes(text), bin: trie.finish(), bad }
 }
 
 fn insert(trie: &mut TrieWriter, key: &str, value: &str, rank: u32, bad: &mut Vec<String>) {
@@ -120,17 +120,12 @@ fn aliases(material: &Material<'_>) -> Index {
     let mut trie = TrieWriter::with_room(room);
     let mut bad = Vec::new();
     for (rank, found, module) in material.modules() {
-        for pattern in material.facts.aliases(module).map(text_of) {
+        for pattern in material.facts.aliases(module).map(text::of_bytes) {
             alias::write(&mut text, &pattern, &found.name);
             insert_pattern(&mut trie, pattern, &found.name, rank, &mut bad);
         }
     }
-    Index { text: text.into_bytes(), bin: trie.finish(), bad }
-}
-
-/// Bytes that should be text, and nearly always are, which this looks at first.
-fn text_of(bytes: &[u8]) -> Cow<'_, str> {
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+    Index { text: text::into_bytes(text), bin: trie.finish(), bad }
 }
 
 fn insert_pattern(trie: &mut TrieWriter, pattern: Cow<'_, str>, module: &str, rank: u32, bad: &mut Vec<String>) {
@@ -144,10 +139,10 @@ fn wishes(material: &Material<'_>, key: &[u8], header: &str, write: fn(&mut Stri
     let mut out = header.to_owned();
     for (_, found, module) in material.modules() {
         for field in material.facts.wishes(module).filter(|f| f.key == key) {
-            write(&mut out, &found.name, &String::from_utf8_lossy(field.value));
+            write(&mut out, &found.name, &text::of_bytes(field.value));
         }
     }
-    out.into_bytes()
+    text::into_bytes(out)
 }
 
 /// Both forms of the symbol index. The text is sorted by symbol; of two modules that export one symbol the last counts.
@@ -162,7 +157,7 @@ fn symbols(material: &Material<'_>) -> Index {
     let mut bad = Vec::new();
     let mut key = String::new();
     for (symbol, owner) in owners {
-        let symbol = text_of(symbol);
+        let symbol = text::of_bytes(symbol);
         let (Some(found), Ok(rank)) = (material.found.get(owner), u32::try_from(owner)) else { continue };
         symbols::write(&mut text, &symbol, &found.name);
         key.clear();
@@ -170,7 +165,7 @@ fn symbols(material: &Material<'_>) -> Index {
         key.push_str(&symbol);
         insert(&mut trie, &key, &found.name, rank, &mut bad);
     }
-    Index { text: text.into_bytes(), bin: trie.finish(), bad }
+    Index { text: text::into_bytes(text), bin: trie.finish(), bad }
 }
 
 fn builtin_bin(material: &Material<'_>, bad: &mut Vec<String>) -> Vec<u8> {
@@ -198,14 +193,14 @@ fn devname(material: &Material<'_>, notices: &mut Vec<Notice>) -> Option<Vec<u8>
         if !material.facts.aliases(module).any(|alias| alias.starts_with(devname::PREFIX.as_bytes())) {
             continue;
         }
-        let aliases: Vec<_> = material.facts.aliases(module).map(text_of).collect();
+        let aliases: Vec<_> = material.facts.aliases(module).map(text::of_bytes).collect();
         match devname::from_aliases(&found.name, aliases.iter().map(AsRef::as_ref)) {
             FromAliases::None => {}
             FromAliases::NoNumbers { node } => notices.push(Notice::DevnameWithoutNumbers { module: found.name.clone(), node }),
             FromAliases::Node(node) => devname::write(&mut out, &node),
         }
     }
-    (out.len() > devname::HEADER.len()).then(|| out.into_bytes())
+    (out.len() > devname::HEADER.len()).then(|| text::into_bytes(out))
 }
 
 /// The inputs beside the modules: missing ones are noted and taken as empty.
@@ -217,6 +212,6 @@ pub(super) fn builtin_inputs(request: &Request, notices: &mut Vec<Notice>) -> (S
             Vec::new()
         })
     };
-    let builtin = String::from_utf8_lossy(&read("modules.builtin")).into_owned();
+    let builtin = text::of_bytes(&read("modules.builtin")).into_owned();
     (builtin, read("modules.builtin.modinfo"))
 }

@@ -12,7 +12,7 @@ use super::find::Found;
 use crate::error::IoAction;
 use crate::file::{ModuleFile, no_more_files};
 use crate::workers::share;
-use crate::{Error, Result, name};
+use crate::{Error, Result, name, text};
 
 /// Of packed files larger than this, in bytes, only one is unpacked at a time.
 const LARGE: i64 = 512 << 10;
@@ -27,7 +27,7 @@ pub(super) fn scan_all(tree: &Path, modules: &[&Found], facts: &mut Facts, done:
         let path = found.path(tree);
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let opened = match &directory {
-            Ok(directory) => openat(directory, found.listed.as_str(), flags, Mode::empty()),
+            Ok(directory) => openat(directory, &*text::to_path(&found.listed), flags, Mode::empty()),
             Err(_) => openat(CWD, &path, flags, Mode::empty()),
         };
         // A packed file that is large itself may be the largest of all: one in memory at a time is enough.

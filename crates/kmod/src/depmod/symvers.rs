@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use hashbrown::HashMap;
 
-use super::Notice;
 use super::facts::{Facts, Module};
+use super::{Notice, SymbolCheck};
 use crate::error::IoAction;
 use crate::file::ModuleFile;
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 /// Symbols that the kernel itself has, with checksums where the source tells them.
 #[derive(Debug, Clone, Default)]
@@ -64,21 +64,33 @@ impl KernelSymbols {
 
 fn read(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(IoAction::Read, path, e))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(text::of_bytes(&bytes).into_owned())
 }
 
 /// Reports symbols that nobody has and checksums that differ.
-pub(super) fn check(found: &[PathBuf], material: &Symbols<'_>, kernel: &KernelSymbols, notices: &mut Vec<Notice>) {
+pub(super) fn check(found: &[PathBuf], wanted: SymbolCheck, material: &Symbols<'_>, kernel: &KernelSymbols, notices: &mut Vec<Notice>) {
+    if wanted.unknown {
+        unknown(found, material, kernel, notices);
+    }
+    if wanted.versions {
+        versions(found, kernel, notices);
+    }
+}
+
+fn unknown(found: &[PathBuf], material: &Symbols<'_>, kernel: &KernelSymbols, notices: &mut Vec<Notice>) {
     let Symbols { facts, modules, owner } = material;
     for (path, module) in found.iter().zip(*modules) {
         for symbol in facts.imports(module).iter().filter(|symbol| !symbol.is_weak()) {
             let name = facts.symbols.name(symbol.number());
             if owner.get(symbol.number()).copied().flatten().is_none() && !kernel.contains(name) {
-                let symbol = String::from_utf8_lossy(name).into_owned();
+                let symbol = text::of_bytes(name).into_owned();
                 notices.push(Notice::UnknownSymbol { path: path.clone(), symbol });
             }
         }
     }
+}
+
+fn versions(found: &[PathBuf], kernel: &KernelSymbols, notices: &mut Vec<Notice>) {
     let crcs = crcs(found, kernel);
     for path in found {
         let imports = ModuleFile::open(path).and_then(|f| f.imports()).unwrap_or_default();

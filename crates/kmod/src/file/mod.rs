@@ -291,7 +291,7 @@ fn without_crcs(elf: &Elf<'_>, none_yet: bool, visit: &mut dyn FnMut(&[u8])) -> 
     symbols::each_global(elf, visit)
 }
 
-/// Symbol names are ASCII in practice; other bytes become U+FFFD.
+/// Symbol names are ASCII in practice.
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    crate::text::of_bytes(bytes).into_owned()
 }

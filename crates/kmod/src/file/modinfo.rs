@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::ffi::CStr;
 
+use crate::text;
+
 /// The texts of a `.modinfo` section, or of one module in `modules.builtin.modinfo`.
 #[derive(Debug, Clone, Default)]
 pub struct Modinfo {
@@ -30,14 +32,14 @@ impl Modinfo {
         fields(&self.bytes)
     }
 
-    /// The values of one key, in the order of the file.
+    /// The values of one key, in the order of the file; see [`text`] for those that are not UTF-8.
     ///
     /// ```
     /// let info = kmod::file::Modinfo::new(b"license=GPL\0alias=fs-vfat\0alias=fs-msdos\0".to_vec());
     /// assert_eq!(info.values("alias").collect::<Vec<_>>(), ["fs-vfat", "fs-msdos"]);
     /// ```
     pub fn values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
-        self.fields().filter(move |f| f.key == key.as_bytes()).map(|f| String::from_utf8_lossy(f.value))
+        self.fields().filter(move |f| f.key == key.as_bytes()).map(|f| text::of_bytes(f.value))
     }
 
     /// The first value of one key.

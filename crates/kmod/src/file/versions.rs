@@ -5,7 +5,7 @@
 
 use super::elf::Elf;
 use super::symbols::until_zero;
-use crate::Result;
+use crate::{Result, text};
 
 /// Size of a classic record, in bytes.
 const RECORD: usize = 64;
@@ -31,7 +31,7 @@ fn classic(elf: &Elf<'_>) -> Result<Vec<Version>> {
         let crc = elf.machine.word(record, 0)?;
         let name = until_zero(record.get(elf.machine.word_size()..)?);
         let name = name.strip_prefix(b".").unwrap_or(name);
-        Some(Version { name: String::from_utf8_lossy(name).into_owned(), crc })
+        Some(Version { name: text::of_bytes(name).into_owned(), crc })
     });
     Ok(entries.collect())
 }
@@ -41,5 +41,5 @@ fn extended(elf: &Elf<'_>) -> Result<Vec<Version>> {
     let crcs = elf.data_of("__version_ext_crcs")?;
     let crcs = crcs.chunks_exact(4).filter_map(|c| elf.machine.order.u32(c, 0));
     let names = names.split(|&b| b == 0).filter(|n| !n.is_empty());
-    Ok(names.zip(crcs).map(|(n, crc)| Version { name: String::from_utf8_lossy(n).into_owned(), crc: crc.into() }).collect())
+    Ok(names.zip(crcs).map(|(n, crc)| Version { name: text::of_bytes(n).into_owned(), crc: crc.into() }).collect())
 }

@@ -40,6 +40,11 @@ pub enum Error {
         /// What is wrong with it.
         error: NameError,
     },
+    /// A parameter has bytes that are not UTF-8: the linker of hosted kernels takes texts.
+    NoText {
+        /// The word, as [`crate::text`] holds it.
+        parameter: String,
+    },
     /// The file is no object, or no module, or not one for this kernel.
     Object {
         /// The file.
@@ -131,6 +136,7 @@ impl fmt::Display for Error {
                 write!(f, "{}: object file for {module}, not for this architecture: the kernel runs on {kernel}", path.display())
             }
             Self::Name { name, error } => write!(f, "`{name}` cannot be the name of a module: {error}"),
+            Self::NoText { parameter } => write!(f, "the parameter `{parameter}` is not UTF-8, which a hosted kernel needs"),
             Self::Object { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Create { module, errno: Errno::EEXIST, .. } => write!(f, "A module named {module} already exists"),
             Self::Create { module, needed, errno: Errno::ENOMEM } => {
@@ -183,7 +189,7 @@ impl std::error::Error for Error {
             Self::List(error) => Some(error),
             Self::Open { error, .. } => Some(error),
             Self::Map { error, .. } => Some(error),
-            Self::Machine { .. } => None,
+            Self::Machine { .. } | Self::NoText { .. } => None,
             Self::Name { error, .. } => Some(error),
             Self::Object { error, .. } => Some(error),
             Self::Create { errno, .. } | Self::Init { errno, .. } | Self::Delete { errno, .. } => Some(errno),

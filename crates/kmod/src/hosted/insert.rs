@@ -14,6 +14,7 @@ use super::load_map::LoadMap;
 use super::{Error, map, module_name};
 use crate::file::ModuleFile;
 use crate::kernel::{Depth, Globals, Insert, Lifetime};
+use crate::text;
 
 /// The base that [`Depth::Pretend`] links at (that of modutils' `insmod -n`).
 pub const PRETENDED_BASE: u64 = 0x1234_0000;
@@ -50,6 +51,9 @@ pub(super) fn insert(client: &mut Client, request: &Insert<'_>, detail: Detail) 
     let wrong = |error| Error::Object { path: request.path.to_owned(), error };
     let bytes = read(request.path)?;
     let name = checked_name(request)?;
+    if let Some(parameter) = request.parameters.iter().find(|word| text::readable(word) != **word) {
+        return Err(Error::NoText { parameter: parameter.clone() });
+    }
     let kernel = client.uname()?;
     let symbols = client.kernel_syms()?;
     let object = Object::parse(&bytes).map_err(Box::new).map_err(wrong)?;

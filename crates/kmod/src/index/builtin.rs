@@ -2,10 +2,11 @@
 //! each with the module's name and a dot before it). The kernel build writes both; depmod makes `.bin` indexes of them.
 
 use crate::file::Modinfo;
+use crate::text;
 
 /// The module names in `modules.builtin`.
-pub fn parse(text: &str) -> impl Iterator<Item = String> {
-    text.lines().map(str::trim).filter(|l| !l.is_empty()).map(crate::name::from_path)
+pub fn parse(lines: &str) -> impl Iterator<Item = String> {
+    lines.lines().map(str::trim).filter(|l| !l.is_empty()).map(crate::name::from_path)
 }
 
 /// One module of `modules.builtin.modinfo`.
@@ -20,10 +21,10 @@ pub struct BuiltinInfo {
 /// The modules of `modules.builtin.modinfo`, in the order of the file: a module ends where the next name begins.
 #[must_use]
 pub fn parse_modinfo(bytes: &[u8]) -> Vec<BuiltinInfo> {
-    let texts = bytes.split(|&b| b == 0).filter_map(|text| {
-        let dot = text.iter().position(|&b| b == b'.')?;
-        let (name, field) = (text.get(..dot)?, text.get(dot + 1..)?);
-        Some((String::from_utf8_lossy(name).into_owned(), field))
+    let texts = bytes.split(|&b| b == 0).filter_map(|entry| {
+        let dot = entry.iter().position(|&b| b == b'.')?;
+        let (name, field) = (entry.get(..dot)?, entry.get(dot + 1..)?);
+        Some((text::of_bytes(name).into_owned(), field))
     });
     let mut modules: Vec<(String, Vec<u8>)> = Vec::new();
     for (name, field) in texts {

@@ -22,7 +22,7 @@ impl DepLine {
     /// [`Error::NotText`] with [`Part::DepLine`] if there is no colon.
     pub fn parse(line: &str) -> Result<Self> {
         let (path, rest) = line.split_once(':').ok_or(Error::NotText { part: Part::DepLine })?;
-        Ok(Self { path: path.to_owned(), dependencies: rest.split_whitespace().map(str::to_owned).collect() })
+        Ok(Self { path: path.to_owned(), dependencies: rest.split_ascii_whitespace().map(str::to_owned).collect() })
     }
 
     /// The line, without its newline.

@@ -14,7 +14,7 @@ use std::path::Path;
 pub use write::TrieWriter;
 
 use crate::error::{IoAction, Part};
-use crate::{Error, Result, glob};
+use crate::{Error, Result, glob, text};
 
 const MAGIC: u32 = 0xb007_f457;
 const VERSION: u32 = 0x0002_0001;
@@ -149,10 +149,10 @@ impl Trie {
         let mut rest = node.values;
         for _ in 0..node.count {
             let priority = number(rest, 0).ok_or_else(cut)?;
-            let text = rest.get(4..).ok_or_else(cut)?;
-            let end = text.iter().position(|&b| b == 0).ok_or_else(cut)?;
-            visit(Value { priority, text: String::from_utf8_lossy(&text[..end]).into_owned() });
-            rest = &text[end + 1..];
+            let bytes = rest.get(4..).ok_or_else(cut)?;
+            let end = bytes.iter().position(|&b| b == 0).ok_or_else(cut)?;
+            visit(Value { priority, text: text::of_bytes(&bytes[..end]).into_owned() });
+            rest = &bytes[end + 1..];
         }
         Ok(())
     }
@@ -260,7 +260,7 @@ impl Trie {
         key.extend_from_slice(node.prefix);
         let mut size = 0;
         if node.count > 0 {
-            let key = String::from_utf8_lossy(key);
+            let key = text::of_bytes(key);
             self.values(node, &mut |v| {
                 size += 5;
                 visit(&key, v);

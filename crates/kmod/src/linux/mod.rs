@@ -13,7 +13,7 @@ pub use sys::{Peer, map, peer_credentials, peer_groups};
 
 use crate::error::IoAction;
 use crate::kernel::{Force, Insert, Kernel, Loaded};
-use crate::{Error, Result, name, proc_modules};
+use crate::{Error, Result, name, proc_modules, text};
 
 /// The module list of the kernel; not there in a kernel without modules.
 const MODULES: &str = "/proc/modules";
@@ -21,13 +21,13 @@ const MODULES: &str = "/proc/modules";
 /// The release of the running kernel, as `uname -r` prints it.
 #[must_use]
 pub fn release() -> String {
-    rustix::system::uname().release().to_string_lossy().into_owned()
+    text::of_bytes(rustix::system::uname().release().to_bytes()).into_owned()
 }
 
 /// The command line that the kernel was started with; `None` where `/proc` is not mounted.
 #[must_use]
 pub fn command_line() -> Option<String> {
-    fs::read("/proc/cmdline").ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    fs::read("/proc/cmdline").ok().map(|bytes| text::of_bytes(&bytes).into_owned())
 }
 
 /// Whether the kernel has modules at all; `None` where `/proc` is not mounted.
@@ -50,7 +50,7 @@ impl Kernel for Linux {
 
     fn modules(&mut self) -> Result<Vec<Loaded>> {
         match fs::read(MODULES) {
-            Ok(text) => proc_modules::parse(&String::from_utf8_lossy(&text)).map_err(|bad| Error::BadModuleList { line: bad.line }),
+            Ok(bytes) => proc_modules::parse(&text::of_bytes(&bytes)).map_err(|bad| Error::BadModuleList { line: bad.line }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(e) => Err(Error::io(IoAction::Read, Path::new(MODULES), e)),
         }

@@ -7,6 +7,8 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 
+use crate::text;
+
 /// Maps a file for reading: an index, or another file that is only ever replaced by renaming a finished one into place.
 ///
 /// # Errors
@@ -58,7 +60,7 @@ fn answer(code: libc::c_long) -> io::Result<()> {
 
 /// `finit_module(2)`.
 pub(super) fn finit_module(file: BorrowedFd<'_>, parameters: &str, flags: libc::c_int) -> io::Result<()> {
-    let parameters = CString::new(parameters)?;
+    let parameters = CString::new(&*text::to_bytes(parameters))?;
     // SAFETY: the descriptor is open for the length of the call, and `parameters` is a text that ends with NUL; the kernel reads both.
     let code = unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), parameters.as_ptr(), flags) };
     answer(code)
@@ -66,7 +68,7 @@ pub(super) fn finit_module(file: BorrowedFd<'_>, parameters: &str, flags: libc::
 
 /// `init_module(2)`.
 pub(super) fn init_module(image: &[u8], parameters: &str) -> io::Result<()> {
-    let parameters = CString::new(parameters)?;
+    let parameters = CString::new(&*text::to_bytes(parameters))?;
     // SAFETY: `image` is valid for its length and `parameters` ends with NUL; the kernel reads both and keeps neither.
     let code = unsafe { libc::syscall(libc::SYS_init_module, image.as_ptr(), image.len(), parameters.as_ptr()) };
     answer(code)
@@ -74,7 +76,7 @@ pub(super) fn init_module(image: &[u8], parameters: &str) -> io::Result<()> {
 
 /// `delete_module(2)`.
 pub(super) fn delete_module(name: &str, flags: libc::c_int) -> io::Result<()> {
-    let name = CString::new(name)?;
+    let name = CString::new(&*text::to_bytes(name))?;
     // SAFETY: `name` is a text that ends with NUL, which the kernel only reads.
     let code = unsafe { libc::syscall(libc::SYS_delete_module, name.as_ptr(), flags) };
     answer(code)

@@ -8,7 +8,7 @@ use crate::config::{Config, Rule};
 use crate::index::softdep::Softdep;
 use crate::lookup::{Match, Via, lookup};
 use crate::tree::Tree;
-use crate::{Error, Result, name};
+use crate::{Error, Result, name, text};
 
 /// Whether `install` commands and softdeps of the module that was asked for are obeyed (`-i` ignores them).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -180,7 +180,7 @@ impl Planner<'_> {
             next.push(Task::WithSoftdeps { module: dependency, path, why: Why::Dependency { of: module.module.clone() }, need });
         }
         let path = match (&module.via, &module.alias) {
-            (Via::Path, Some(path)) => Some(PathBuf::from(path)),
+            (Via::Path, Some(path)) => Some(text::to_path(path).into_owned()),
             _ => line.map(|l| self.tree.file(&l.path)),
         };
         next.push(if need == Need::Required && self.request.commands == Commands::Ignore {

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::config::Place;
 use crate::lookup::Via;
+use crate::text;
 
 pub use insert::{Commands, InsertRequest, insert};
 pub use remove::{RemoveRequest, remove};
@@ -48,6 +49,7 @@ pub enum Action {
     /// The file is loaded.
     Insert {
         /// The file.
+        #[serde(serialize_with = "text::serialize_path")]
         path: PathBuf,
     },
     /// An `install` command is run instead.
@@ -152,7 +154,7 @@ impl Step {
         let path;
         let parts = match &self.action {
             Action::Insert { path: file } => {
-                path = file.to_string_lossy();
+                path = text::of_path(file);
                 ["insmod ", &path, " ", &self.options]
             }
             Action::Install { command, .. } => ["install ", command, " ", &self.options],

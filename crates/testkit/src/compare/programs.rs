@@ -1,7 +1,10 @@
 //! Runs both programs with the same arguments.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fmt;
 use std::fs;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,6 +21,7 @@ pub(super) struct Pair {
     _folder: TempDir,
     pub(super) theirs: PathBuf,
     pub(super) ours: PathBuf,
+    configuration: PathBuf,
     release: String,
     modutils: PathBuf,
     oracle: Oracle,
@@ -31,6 +35,21 @@ pub(super) enum Oracle {
     /// The same modules uncompressed, since it cannot read ours: in what it says, names of files get this ending, and each program
     /// works on a tree of its own.
     PlainFiles(&'static str),
+}
+
+/// What a program answered.
+pub(super) struct Answer {
+    status: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.stdout)?;
+        self.stderr.lines().try_for_each(|line| writeln!(f, "standard error: {line}"))?;
+        writeln!(f, "status: {:?}", self.status)
+    }
 }
 
 /// Whose program is run.
@@ -47,11 +66,17 @@ impl Pair {
         let pair = Self {
             theirs: folder.path().join("kmod"),
             ours: folder.path().join("ours"),
+            configuration: folder.path().join("configuration"),
             release: tree.release().to_owned(),
             modutils: modutils.to_owned(),
             oracle,
             _folder: folder,
         };
+        for (name, content) in super::calls::CONFIGURATION {
+            let file = pair.configuration.join(name);
+            fs::create_dir_all(file.parent().unwrap_or(&file)).expect("a folder");
+            fs::write(file, content).expect("a configuration");
+        }
         read.lay_out(&pair.theirs).expect("a tree for kmod");
         tree.lay_out(&pair.ours).expect("a tree for ours");
         pair.run(Whose::Theirs, "depmod", &["-b", &text(&pair.theirs), &pair.release]);
@@ -65,15 +90,47 @@ impl Pair {
         root.join("lib/modules").join(&self.release).join(name)
     }
 
-    /// Standard output of a program.
-    fn run(&self, whose: Whose, tool: &str, arguments: &[&str]) -> String {
+    /// A program that reads nothing from the terminal.
+    fn command(&self, whose: Whose, tool: &str) -> Command {
         let mut command = match whose {
             Whose::Theirs => Command::new(format!("/usr/sbin/{tool}")),
             Whose::Ours => Command::new(&self.modutils),
         };
-        command.arg0(tool).args(arguments).stdin(Stdio::null()).env_remove("MODUTILS_KERNEL").env_remove("MODPROBE_OPTIONS");
-        let done = command.output().unwrap_or_else(|e| panic!("{tool} does not start: {e}"));
+        command.arg0(tool).stdin(Stdio::null()).env_remove("MODUTILS_KERNEL").env_remove("MODPROBE_OPTIONS");
+        command
+    }
+
+    /// Standard output of a program.
+    fn run(&self, whose: Whose, tool: &str, arguments: &[&str]) -> String {
+        let done = self.command(whose, tool).args(arguments).output().unwrap_or_else(|e| panic!("{tool} does not start: {e}"));
         String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
+    /// Whether both programs read the same files.
+    pub(super) fn reads_the_same(&self) -> bool {
+        self.oracle == Oracle::SameFiles
+    }
+
+    /// A whole call: see [`super::calls`] for the words that stand for others.
+    pub(super) fn call(&self, whose: Whose, line: &str) -> Answer {
+        let root = text(self.root(whose));
+        let vfat = fs::read_to_string(self.index(Whose::Theirs, "modules.dep")).unwrap_or_default();
+        let vfat = vfat.lines().filter_map(|line| line.split(':').next()).find(|path| kmod::name::from_path(path) == "vfat");
+        let file = format!("{root}/lib/modules/{}/{}", self.release, vfat.unwrap_or_default());
+        let configuration = text(&self.configuration);
+        let word = |word: &str| {
+            let said = word.replace("ROOT", &root).replace("RELEASE", &self.release).replace("FILE", &file).replace("CONF", &configuration);
+            let mut bytes = said.into_bytes();
+            while let Some(at) = bytes.windows(4).position(|four| four == b"BYTE") {
+                bytes.splice(at..at + 4, [0xff]);
+            }
+            OsString::from_vec(bytes)
+        };
+        let mut words = line.split(' ');
+        let mut command = self.command(whose, words.next().unwrap_or_default());
+        let done = command.args(words.map(word)).output().unwrap_or_else(|e| panic!("{line}: {e}"));
+        let told = |bytes: &[u8]| kmod::text::of_bytes(bytes).into_owned();
+        Answer { status: done.status.code(), stdout: told(&done.stdout), stderr: told(&done.stderr) }
     }
 
     /// The root of the tree that a program works on. Where both can read it, that is the one that kmod wrote.

@@ -9,6 +9,7 @@ use kmod::linux::log::LogMark;
 use kmod::lookup::{Match, Via, find};
 use kmod::name;
 use kmod::plan::{self, Action, Commands, InsertRequest, Plan, Step, Why};
+use kmod::text;
 use kmod::tree::Tree;
 use uapi::Errno;
 
@@ -58,17 +59,15 @@ pub(super) fn plans(
             }
         }
     }
-    for problem in session.tree.take_problems() {
-        console.warning(format_args!("{problem}; the text index is read instead"));
-    }
+    session.tell_problems(console);
     Ok(plans)
 }
 
 /// The modules that a word stands for: a file if it begins like a path, else what the look-up finds.
 pub(super) fn targets(options: &Modprobe, session: &Session, word: &str, console: &mut Console) -> Result<Vec<Match>, Failed> {
     if name::is_path(word) {
-        if !std::path::Path::new(word).is_file() {
-            options.complain(console, format_args!("Module {word} not found in directory {}", session.tree.directory().display()));
+        if !text::to_path(word).is_file() {
+            options.complain(console, format_args!("Module {word} not found in directory {}", text::of_path(session.tree.directory())));
             return Err(Failed);
         }
         return Ok(vec![Match { module: name::from_path(word), alias: Some(word.to_owned()), via: Via::Path }]);
@@ -76,7 +75,7 @@ pub(super) fn targets(options: &Modprobe, session: &Session, word: &str, console
     find(&session.tree, &session.config, word).map_err(|error| {
         match error {
             Error::NotFound { name, directory } => {
-                options.complain(console, format_args!("Module {name} not found in directory {}", directory.display()));
+                options.complain(console, format_args!("Module {name} not found in directory {}", text::of_path(&directory)));
             }
             other => console.fatal(other),
         }
@@ -97,6 +96,7 @@ fn run<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, plan: &
         lifetime: if options.autoclean { Lifetime::Autoclean } else { Lifetime::Manual },
         on_failure: if hosted { OnFailure::Remove } else { OnFailure::Keep },
         first_time: options.first_time,
+        command_options: options.for_commands(),
     };
     let mut lines = Vec::new();
     let mut warnings = Vec::new();

@@ -12,12 +12,13 @@ use clap::Parser;
 use kmod::hosted::Hosted;
 use kmod::linux::Linux;
 use kmod::plan::RemoveRequest;
+use kmod::text;
 
 use self::session::Session;
 use crate::applet::Run;
 use crate::console::Verbosity;
 use crate::target::{KernelOption, RootOption, Target};
-use crate::{Console, Failed, Outcome};
+use crate::{Console, Failed, Outcome, multicall};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +31,10 @@ Examples:
   modprobe -c                   # the configuration
   modprobe --lint               # which of its lines have no effect
   modprobe --graph=tree btrfs   # what btrfs needs
-  modprobe -n --graph=svg btrfs >btrfs.svg   # what loading it would do, and why";
+  modprobe -n --graph=svg btrfs >btrfs.svg   # what loading it would do, and why
+
+Configuration, beside the lines that modprobe.d(5) has:
+  forbid PATTERN                # never loaded: by name, alias, path, dependency or softdep";
 
 /// Load or unload a module together with what it needs
 #[derive(Parser)]
@@ -163,6 +167,7 @@ impl Modprobe {
         }
         let session = Session::open(self, kernel, console)?;
         let outcome = self.task(&session, kernel, console);
+        session.tell_problems(console);
         // The process ends: to give back each of its many small pieces of memory first would take longer than some of the tasks.
         std::mem::forget(session);
         outcome
@@ -196,6 +201,17 @@ impl Modprobe {
         }
     }
 
+    /// What a modprobe that a configured command runs shall obey, too: behind what the variable has, as kmod does it, the configuration
+    /// and how much is said.
+    fn for_commands(&self) -> Option<String> {
+        let given = [(self.quiet, "-q"), (self.verbose, "-v"), (self.syslog, "-s")];
+        let given = given.into_iter().filter(|(set, _)| *set).map(|(_, option)| option.to_owned());
+        let configuration = self.config.iter().flat_map(|path| ["-C".to_owned(), in_quotes(&text::of_path(path))]);
+        let inherited = std::env::var_os(multicall::MODPROBE_OPTIONS).map(|words| text::of_os(&words).into_owned());
+        let words: Vec<String> = inherited.into_iter().chain(configuration).chain(given).collect();
+        (!words.is_empty()).then(|| words.join(" "))
+    }
+
     /// How modules are to be unloaded.
     fn remove_request(&self) -> RemoveRequest {
         RemoveRequest {
@@ -215,6 +231,12 @@ impl Modprobe {
         let root = self.dirname.clone().unwrap_or_else(|| RootOption::default().directory());
         std::path::absolute(&root).unwrap_or(root)
     }
+}
+
+/// A word of the variable with options; see `multicall::words`.
+fn in_quotes(word: &str) -> String {
+    let quote = if word.contains('"') { '\'' } else { '"' };
+    if word.contains([' ', '\t', '"', '\'']) { format!("{quote}{word}{quote}") } else { word.to_owned() }
 }
 
 /// A parameter whose value has blanks gets quotes around it: `a=b c` becomes `a="b c"`.

@@ -8,6 +8,7 @@ use kmod::graph::{Drawing, Graph};
 use kmod::kernel::Kernel;
 use kmod::lint::{Effect, Remark, lint};
 use kmod::plan::{self, Plan};
+use kmod::text;
 use serde_json::json;
 
 use super::session::Session;
@@ -39,7 +40,7 @@ impl From<GraphForm> for Drawing {
 pub(super) fn lint_configuration(options: &Modprobe, session: &Session, console: &mut Console) -> Outcome {
     let remarks = lint(&session.tree, &session.config).map_err(|e| fail(console, e))?;
     if options.json {
-        console.print(&format!("{:#}\n", json!(remarks)))?;
+        console.print_json(&json!(remarks))?;
     } else {
         let shown = |r: &&Remark| options.verbose || r.effect != Effect::Full || !r.reasons.is_empty();
         console.print(&remarks.iter().filter(shown).map(|r| format!("{r}\n")).collect::<String>())?;
@@ -51,7 +52,7 @@ pub(super) fn lint_configuration(options: &Modprobe, session: &Session, console:
 pub(super) fn show_closure(options: &Modprobe, session: &Session, console: &mut Console) -> Outcome {
     let closure = closure(&session.tree, &session.config, &options.words).map_err(|e| fail(console, e))?;
     if options.json {
-        return console.print(&format!("{:#}\n", json!(closure)));
+        return console.print_json(&json!(closure));
     }
     console.print(&closure_text(&closure))
 }
@@ -60,7 +61,7 @@ fn closure_text(closure: &Closure) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
     for member in &closure.modules {
-        let _ = writeln!(out, "module {}", member.path.display());
+        let _ = writeln!(out, "module {}", text::of_path(&member.path));
         for firmware in &member.firmware {
             let _ = writeln!(out, "firmware {firmware}");
         }

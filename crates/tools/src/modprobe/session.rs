@@ -4,6 +4,7 @@ use std::path::Path;
 
 use kmod::config::{Config, LineFault, Sources, dirs};
 use kmod::kernel::Kernel;
+use kmod::text;
 use kmod::tree::Tree;
 
 use super::Modprobe;
@@ -27,7 +28,7 @@ impl Session {
                 Failed
             })?,
         };
-        let directory = root.join("lib/modules").join(release);
+        let directory = root.join("lib/modules").join(&*text::to_path(&release));
         let hosted = matches!(options.kernel.target(), Target::Hosted(_));
         // A hosted kernel's configuration lies in its own root; that of Linux in the system's, whatever tree is looked at.
         let config_root = if hosted { root.as_path() } else { Path::new("/") };
@@ -51,5 +52,12 @@ impl Session {
             }
         }
         Ok(Self { tree: Tree::new(directory), config })
+    }
+
+    /// Tells what was wrong with indexes so far.
+    pub(super) fn tell_problems(&self, console: &mut Console) {
+        for problem in self.tree.take_problems() {
+            console.warning(format_args!("{problem}; the text that the index was made from is read instead, if it is there"));
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! What modprobe prints without loading anything: aliases, plans, the configuration, symbols.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use kmod::config::{Config, Rule};
 use kmod::file::ModuleFile;
 use kmod::index::Trie;
 use kmod::plan::Plan;
+use kmod::text;
 use serde_json::{Value, json};
 
 use super::session::Session;
@@ -31,8 +31,7 @@ pub(super) fn aliases(options: &Modprobe, session: &Session, console: &mut Conso
             Err(Failed) => outcome = Err(Failed),
         }
     }
-    let text = if options.json { pretty(&Value::Array(rows)) } else { lines };
-    console.print(&text).and(outcome)
+    if options.json { console.print_json(&Value::Array(rows)) } else { console.print(&lines) }.and(outcome)
 }
 
 /// `-D`: what would be done if nothing were loaded.
@@ -49,7 +48,7 @@ pub(super) fn depends(options: &Modprobe, session: &Session, console: &mut Conso
             Err(Failed) => outcome = Err(Failed),
         }
     }
-    if options.json { console.print(&pretty(&Value::Array(rows))).and(outcome) } else { outcome }
+    if options.json { console.print_json(&Value::Array(rows)).and(outcome) } else { outcome }
 }
 
 fn lines(plan: &Plan) -> String {
@@ -61,7 +60,7 @@ fn lines(plan: &Plan) -> String {
 /// `-c`: the configuration in its own syntax, then the aliases of the tree.
 pub(super) fn config(options: &Modprobe, session: &Session, console: &mut Console) -> Outcome {
     if options.json {
-        return console.print(&pretty(&config_json(&session.config)));
+        return console.print_json(&config_json(&session.config));
     }
     let mut out = config_text(&session.config);
     out.push_str("\n# End of configuration files. Dumping indexes now:\n\n");
@@ -123,8 +122,8 @@ fn config_json(config: &Config) -> Value {
 
 /// `--show-modversions` and `--show-exports` of a file.
 pub(super) fn symbols(options: &Modprobe, console: &mut Console) -> Outcome {
-    let path = options.words.first().map(Path::new).unwrap_or(Path::new(""));
-    let rows = ModuleFile::open(path).and_then(|file| {
+    let word = options.words.first().map(String::as_str).unwrap_or_default();
+    let rows = ModuleFile::open(&text::to_path(word)).and_then(|file| {
         if options.show_modversions {
             Ok(file.versions()?.into_iter().map(|v| (v.crc, v.name)).collect::<Vec<_>>())
         } else {
@@ -136,8 +135,4 @@ pub(super) fn symbols(options: &Modprobe, console: &mut Console) -> Outcome {
         Failed
     })?;
     console.print(&rows.iter().map(|(crc, name)| format!("0x{crc:08x}\t{name}\n")).collect::<String>())
-}
-
-fn pretty(value: &Value) -> String {
-    format!("{value:#}\n")
 }

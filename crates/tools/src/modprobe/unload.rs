@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kmod::Error;
-use kmod::act::{self, Event, Failure};
+use kmod::act::{self, Conditions, Event, Failure};
 use kmod::error::errno_text;
 use kmod::explain::{Reason, Standing, explain_removal, facts};
 use kmod::kernel::{Force, Kernel, Loaded};
@@ -98,7 +98,8 @@ fn attempt<K: Kernel>(
     }
     let force = Force { vermagic: options.force, modversion: options.force };
     let mut lines = String::new();
-    let done = act::unload(kernel, &plan, force, &mut |event| {
+    let conditions = Conditions { force, command_options: options.for_commands(), ..Conditions::default() };
+    let done = act::unload(kernel, &plan, &conditions, &mut |event| {
         if let Event::Step(step) = event {
             lines.extend(step.line().map(|line| format!("{line}\n")));
         }

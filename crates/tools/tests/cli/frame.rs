@@ -46,6 +46,7 @@ fn help_and_version_succeed_and_wrong_lines_fail_with_one() {
     }
     let all = Outcome::of(bare("modutils").arg("help")).ok();
     assert!(TOOLS.iter().all(|tool| all.contains(&format!("  {tool} "))), "{all}");
+    assert_eq!(Outcome::of(bare("kmod").args(["help", "modprobe"])).ok().lines().count(), all.lines().count(), "kmod takes a word, too");
     assert_eq!(Outcome::of(bare("modutils").arg("nosuch")).status, Some(1));
     assert_eq!(Outcome::of(&mut bare("modutils")).status, Some(1));
 }
@@ -62,7 +63,7 @@ fn a_kernel_that_is_not_there_is_named() {
 fn manual_pages_and_completions_are_written_for_every_command() {
     let dir = tempfile::tempdir().unwrap();
     Outcome::of(bare("modutils").arg("man").arg(dir.path())).ok();
-    for tool in TOOLS.iter().chain(&["modutils"]) {
+    for tool in TOOLS.iter().chain(&["modutils", "kmod", "kmod-static-nodes"]) {
         let page = std::fs::read_to_string(dir.path().join(format!("{tool}.8"))).unwrap();
         assert!(page.contains(".SH NAME") && page.contains(".SH OPTIONS"), "{page}");
     }
@@ -73,6 +74,11 @@ fn manual_pages_and_completions_are_written_for_every_command() {
         assert_eq!(Outcome::of(bare("modutils").args(["completions", shell, "insmod"])).ok(), written);
     }
     Outcome::of(bare("modutils").args(["completions", "bash", "nosuch"])).fails();
+    // Second names of options, and the commands behind kmod's name.
+    let page = std::fs::read_to_string(dir.path().join("modprobe.8")).unwrap().replace("\\-", "-");
+    assert!(page.contains("--resolve-alias") && page.contains("forbid PATTERN"), "{page}");
+    let of_kmod = std::fs::read_to_string(dir.path().join("kmod.bash")).unwrap();
+    assert!(of_kmod.contains("static-nodes") && of_kmod.contains("--format"), "{of_kmod}");
 }
 
 #[test]

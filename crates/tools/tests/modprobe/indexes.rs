@@ -24,6 +24,7 @@ fn an_empty_tree_gets_its_files() {
     fs::create_dir_all(tree(&world)).unwrap();
     world.run(&format!("depmod -b . {RELEASE}")).warns();
     assert_eq!(fs::read(tree(&world).join("modules.dep")).unwrap(), b"");
+    assert!(!tree(&world).join("modules.devname").exists(), "there are no nodes to tell of");
     let missing = world.run("depmod -b . 9.9.9").fails();
     assert!(missing.starts_with("depmod: FATAL: "), "{missing}");
 }

@@ -218,6 +218,12 @@ fn the_disk_is_full_at_every_call() {
 }
 
 #[test]
+fn the_disk_is_full_at_every_call_without_unnamed_files() {
+    let struck = at_every_call(Blow::FullDisk, Files::Named);
+    assert!(struck.iter().filter(|s| **s == Struck::Failed).count() > 40, "{struck:?}");
+}
+
+#[test]
 fn a_signal_ends_it_before_or_after_the_renames_but_not_between() {
     let struck = at_every_call(Blow::Terminate, Files::Unnamed);
     assert!(struck.contains(&Struck::Killed), "{struck:?}");

@@ -10,7 +10,7 @@ use demand::policy::{Grant, Granted};
 use serde::{Deserialize, Serialize};
 
 pub use super::run::{Busy, Count, Ending, JournalState, PolicyState, Source, Status, Summary};
-pub(crate) use client::Client;
+pub(crate) use client::{Client, ClientError};
 pub(crate) use server::Control;
 pub(crate) use until::Until;
 

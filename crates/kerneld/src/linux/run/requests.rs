@@ -104,6 +104,11 @@ impl<K: Kernels> Requests<K> {
         self.workers.all.load(Ordering::SeqCst).saturating_sub(self.workers.waiting.load(Ordering::SeqCst))
     }
 
+    /// Whether there are workers, and every one is serving somebody.
+    pub(crate) fn all_serve(&self) -> bool {
+        self.workers.waiting.load(Ordering::SeqCst) == 0 && self.busy() > 0
+    }
+
     fn hire(&self) -> io::Result<()> {
         let number = self.workers.all.fetch_add(1, Ordering::SeqCst);
         if number >= MOST_WORKERS {

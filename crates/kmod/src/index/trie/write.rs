@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use super::{HAS_CHILDREN, HAS_PREFIX, HAS_VALUES, MAGIC, OFFSET, VERSION};
 use crate::index::sort::sort_by_text;
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 /// Collects keys and writes the file.
 #[derive(Debug, Default)]
 pub struct TrieWriter {
     /// Keys and values, one behind the other.
-    text: String,
+    text: Vec<u8>,
     entries: Vec<Entry>,
 }
 
@@ -43,7 +43,7 @@ impl TrieWriter {
     /// With room for keys and values of so many bytes.
     #[must_use]
     pub(crate) fn with_room(bytes: usize) -> Self {
-        Self { text: String::with_capacity(bytes), entries: Vec::with_capacity(bytes / 32) }
+        Self { text: Vec::with_capacity(bytes), entries: Vec::with_capacity(bytes / 32) }
     }
 
     /// Adds a value to a key.
@@ -58,15 +58,16 @@ impl TrieWriter {
         }
         // Aliases of one module come one after the other: the value is already there.
         let last = self.entries.last().map(|entry| entry.value);
-        let same = last.filter(|&at| slice(self.text.as_bytes(), at) == value.as_bytes());
-        let mut put = |text: &str| {
+        let value = text::to_bytes(value);
+        let same = last.filter(|&at| slice(&self.text, at) == &*value);
+        let mut put = |text: &[u8]| {
             let start = u32::try_from(self.text.len()).ok()?;
-            self.text.push_str(text);
+            self.text.extend_from_slice(text);
             let end = u32::try_from(self.text.len()).ok().filter(|&end| end <= OFFSET)?;
             Some((start, end))
         };
-        let key = put(key).ok_or_else(bad)?;
-        let value = same.or_else(|| put(value)).ok_or_else(bad)?;
+        let key = put(key.as_bytes()).ok_or_else(bad)?;
+        let value = same.or_else(|| put(&value)).ok_or_else(bad)?;
         let number = u32::try_from(self.entries.len()).map_err(|_| bad())?;
         self.entries.push(Entry { key, value, priority, number });
         Ok(())
@@ -75,7 +76,7 @@ impl TrieWriter {
     /// The bytes of the file: nodes in the order of their keys, each before its children.
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
-        let text = self.text.as_bytes();
+        let text = self.text.as_slice();
         // Among values of one key and one priority the one added last comes first.
         sort_by_text(&mut self.entries, |entry| slice(text, entry.key), |a, b| a.priority.cmp(&b.priority).then(b.number.cmp(&a.number)));
         let row = |e: &Entry| Row { key: slice(text, e.key), value: slice(text, e.value), priority: e.priority };

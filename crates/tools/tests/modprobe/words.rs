@@ -1,0 +1,179 @@
+//! Command lines and configuration as scripts written for kmod have them.
+
+use std::fs;
+
+use crate::hosted::{configure, stacked};
+use crate::world::{Outcome, RELEASE, World};
+
+#[test]
+fn the_last_of_several_options_counts() {
+    let world = stacked();
+    let shown = |line: &str| world.run(line).ok();
+    let name = shown("modinfo -n lower").trim_end().to_owned();
+    for line in ["modinfo -a -d -l -n lower", "modinfo -F license -n lower", "modinfo -p -n -0 -0 -n lower"] {
+        assert_eq!(shown(line).trim_end_matches(['\0', '\n']), name, "{line}");
+    }
+    let told = world.run(&format!("depmod -n -n -v -v -e -e -b /nosuch -b . {RELEASE}"));
+    assert_eq!(told.status, Some(0), "{told:?}");
+    assert!(told.stdout.contains("fs/upper.o: fs/lower.o\n"));
+    assert!(world.run("rmmod -v -v -f -f nosuch").fails().contains("Module nosuch is not currently loaded"));
+    assert!(world.run("insmod -s -s -v -v ./nosuch.o").fails().contains("nosuch.o"));
+    world.run("lsmod -v -v -s -s").ok();
+    world.run("static-nodes -f human -f tmpfiles -o one -o two").warns();
+    assert!(world.path("two").exists() && !world.path("one").exists());
+}
+
+#[test]
+fn values_may_be_empty_or_begin_with_a_dash() {
+    let world = stacked();
+    configure(&world, "options upper level=7\n");
+    fs::create_dir(world.path("-dir")).unwrap();
+    fs::write(world.path("-dir/x.conf"), "options upper level=8\n").unwrap();
+    let options = |words: &[&str]| {
+        let plan = Outcome::of(world.command("modprobe").args(words)).ok();
+        plan.lines().find_map(|line| line.split_once("upper.o ").map(|(_, options)| options.trim().to_owned())).unwrap()
+    };
+    assert_eq!(options(&["-D", "upper"]), "level=7");
+    assert_eq!(options(&["-D", "-C", "", "upper"]), "", "no configuration at all");
+    assert_eq!(options(&["-D", "-C", "-dir", "upper"]), "level=8");
+    assert!(Outcome::of(world.command("insmod").arg("")).fails().starts_with("insmod: ERROR: "));
+    assert_eq!(world.run("modprobe -D a[b").fails().lines().count(), 1);
+    assert!(world.run("modprobe -a -D a[b upper").stdout.contains("upper.o"), "the others are still tried");
+}
+
+/// `-C` files are sorted as those of a directory are, and of one name only the first counts.
+#[test]
+fn configuration_files_are_sorted_by_name() {
+    let world = stacked();
+    for (file, text) in [("one/a.conf", "x=1"), ("two/a.conf", "x=2"), ("two/b.conf", "y=2"), ("plain", "z=3")] {
+        let path = world.path(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("options upper {text}\n")).unwrap();
+    }
+    let options = |line: &str| {
+        let plan = world.run(&format!("modprobe -D {line} upper")).ok();
+        plan.lines().find_map(|line| line.split_once("upper.o ").map(|(_, options)| options.trim().to_owned())).unwrap()
+    };
+    assert_eq!(options("-C two/b.conf -C one/a.conf"), "x=1 y=2");
+    assert_eq!(options("-C one/a.conf -C two/a.conf"), "x=1");
+    assert_eq!(options("-C one/a.conf -C one/a.conf"), "x=1");
+    assert_eq!(options("-C plain -C two -C one"), "x=2 y=2 z=3");
+}
+
+/// A modprobe within a command obeys the options of the one that runs it.
+#[test]
+fn commands_are_given_the_options_of_the_call() {
+    let world = stacked();
+    fs::write(
+        world.path("my.conf"),
+        "install third printf '%s' \"$MODPROBE_OPTIONS\" > told\nremove third printf '%s' \"$MODPROBE_OPTIONS\" > told\n",
+    )
+    .unwrap();
+    let told = |line: &str, variable: Option<&str>| {
+        let mut command = world.command("modprobe");
+        command.args(line.split_whitespace());
+        variable.map(|words| command.env("MODPROBE_OPTIONS", words));
+        assert_eq!(Outcome::of(&mut command).status, Some(0), "{line}");
+        fs::read_to_string(world.path("told")).unwrap()
+    };
+    assert_eq!(told("-C my.conf third", None), "-C my.conf");
+    assert_eq!(told("-q -C my.conf third", None), "-C my.conf -q");
+    assert_eq!(told("-v -s -r third", Some("-C my.conf")), "-C my.conf -C my.conf -v -s");
+    fs::rename(world.path("my.conf"), world.path("my own.conf")).unwrap();
+    let done = Outcome::of(world.command("modprobe").args(["-C", "my own.conf", "third"]));
+    assert_eq!(done.status, Some(0));
+    assert_eq!(fs::read_to_string(world.path("told")).unwrap(), "-C \"my own.conf\"");
+}
+
+fn depmod(world: &World, configuration: &str, line: &str) -> Outcome {
+    fs::write(world.path("depmod.conf"), configuration).unwrap();
+    world.run(&format!("depmod -n -b . -C depmod.conf {line} {RELEASE}"))
+}
+
+#[test]
+fn depmod_goes_on_where_kmods_does() {
+    let world = stacked();
+    let told = depmod(&world, "external * /nosuch/dir\nbogus\n", "-q -u -r");
+    assert_eq!(told.status, Some(0), "{told:?}");
+    assert!(told.stdout.contains("fs/upper.o: fs/lower.o\n"));
+    assert!(told.stderr.contains("depmod: ERROR: could not open directory /nosuch/dir: No such file or directory\n"), "{told:?}");
+    assert!(
+        told.stderr.contains("depmod: ERROR: depmod.conf:1: ignoring bad line starting with 'bogus'\n")
+            || told.stderr.contains("depmod.conf:2")
+    );
+    assert!(told.stderr.contains("deprecated option"));
+    let told = depmod(&world, "include /nosuch\nmake_map_files no\n", "");
+    assert!(told.status == Some(0) && !told.stderr.contains("bad line"), "{told:?}");
+    for line in ["abc", "6", "6.x"] {
+        assert_eq!(world.run(&format!("depmod {line}")).fails(), format!("depmod: ERROR: Bad version passed {line}\n"));
+    }
+    assert_eq!(world.run(&format!("depmod -b . -F /dev/null -P ab {RELEASE}")).fails(), "depmod: FATAL: -P only takes a single char\n");
+}
+
+#[test]
+fn of_equal_files_that_of_the_tree_counts() {
+    let world = stacked();
+    let outside = world.path("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::copy(world.path(&format!("lib/modules/{RELEASE}/fs/lower.o")), outside.join("lower.o")).unwrap();
+    let line = format!("external * {}\n", outside.display());
+    assert!(depmod(&world, &line, "").stdout.contains("fs/upper.o: fs/lower.o\n"));
+    let preferred = depmod(&world, &format!("search external built-in\n{line}"), "").stdout;
+    assert!(preferred.contains(&format!("fs/upper.o: {}/lower.o\n", outside.display())), "{preferred}");
+    // Words behind the third are nothing.
+    fs::create_dir(world.path(&format!("lib/modules/{RELEASE}/zz"))).unwrap();
+    fs::copy(outside.join("lower.o"), world.path(&format!("lib/modules/{RELEASE}/zz/lower.o"))).unwrap();
+    assert!(depmod(&world, "override lower * zz more words\n", "").stdout.contains("fs/upper.o: zz/lower.o\n"));
+}
+
+/// `-E` asks for checksums, `-e` for symbols that nobody has.
+#[test]
+fn checks_of_symbols_are_separate() {
+    let world = stacked();
+    let object =
+        world.compile("lonely", "extern int nobody(void);\nint init_module(void) { return nobody(); }\nvoid cleanup_module(void) {}\n");
+    fs::rename(object, world.path(&format!("lib/modules/{RELEASE}/fs/lonely.o"))).unwrap();
+    fs::write(world.path("symvers"), "0x00000001\tprintk\tvmlinux\tEXPORT_SYMBOL\n").unwrap();
+    fs::write(world.path("map"), "0000000000000000 T printk\n").unwrap();
+    let unknown = |line: &str| {
+        let told = depmod(&world, "", line);
+        assert_eq!(told.status, Some(0), "{told:?}");
+        told.stderr.contains("lonely.o needs unknown symbol nobody\n")
+    };
+    assert!(!unknown("-E symvers") && !unknown("-F map") && !unknown("-F map -E symvers"));
+    assert!(unknown("-e -E symvers") && unknown("-e -F map") && unknown("-e -F map -E symvers"));
+}
+
+/// What is wrong with an index is told although the word is not found, in which the damage may well be the reason.
+#[test]
+fn a_damaged_index_is_told_of_in_any_case() {
+    let world = stacked();
+    let tree = world.path(&format!("lib/modules/{RELEASE}"));
+    fs::write(tree.join("modules.dep.bin"), "no index, but long enough for one").unwrap();
+    fs::remove_file(tree.join("modules.dep")).unwrap();
+    for line in ["modprobe -D lower", "modprobe -R lower", "modprobe lower", "modinfo lower"] {
+        let told = world.run(line).fails();
+        assert!(told.contains("lower not found") && told.contains("modules.dep.bin`: not an index"), "{line}: {told}");
+    }
+    assert_eq!(world.run("modprobe -q lower").fails(), "");
+    // kmod leaves empty files where it has nothing to write.
+    fs::write(tree.join("modules.dep.bin"), "").unwrap();
+    assert!(!world.run("modprobe -D lower").fails().contains("WARNING"));
+}
+
+#[test]
+fn a_module_may_export_nothing() {
+    let world = stacked();
+    let shown = |module: &str| world.run(&format!("modprobe --show-exports lib/modules/{RELEASE}/fs/{module}.o")).ok();
+    assert!(shown("lower").ends_with("\tlower_answer\n"));
+    assert_eq!(shown("upper"), "");
+}
+
+#[test]
+fn lines_may_end_as_in_dos() {
+    let world = stacked();
+    configure(&world, "alias dos upper\r\noptions upper level=4\r\n");
+    let shown = world.run("modprobe -c").ok();
+    assert!(shown.contains("alias dos upper\n") && shown.contains("options upper level=4\n"), "{shown}");
+    assert!(world.run("modprobe -D dos").ok().contains("upper.o level=4 \n"));
+}
