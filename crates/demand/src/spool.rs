@@ -24,11 +24,20 @@ pub struct Spooled {
     pub lost: u64,
 }
 
+/// What is left of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Its record.
+    Record,
+    /// Its number: there is no room for more.
+    Count,
+}
+
 /// Adds a record. Where the spool is full, only the request is counted.
 ///
 /// # Errors
 /// Where neither can be written.
-pub fn add(spool: &Path, record: &Record) -> io::Result<()> {
+pub fn add(spool: &Path, record: &Record) -> io::Result<Left> {
     let mut line = serde_json::to_vec(record).map_err(io::Error::other)?;
     line.push(b'\n');
     let mut file = match appending(spool) {
@@ -40,9 +49,9 @@ pub fn add(spool: &Path, record: &Record) -> io::Result<()> {
     };
     let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
     if file.metadata()?.len().saturating_add(length) > MAX_SPOOL || file.write(&line).is_ok_and(|written| written != line.len()) {
-        return count_lost(spool);
+        return count(spool);
     }
-    Ok(())
+    Ok(Left::Record)
 }
 
 fn appending(path: &Path) -> io::Result<File> {
@@ -54,9 +63,16 @@ fn lost_beside(spool: &Path) -> PathBuf {
     spool.with_extension("lost")
 }
 
-fn count_lost(spool: &Path) -> io::Result<()> {
+/// Counts a request of which no record can be made.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn count(spool: &Path) -> io::Result<Left> {
     let mut file = appending(&lost_beside(spool))?;
-    if file.metadata()?.len() < MAX_SPOOL { file.write_all(b".") } else { Ok(()) }
+    if file.metadata()?.len() < MAX_SPOOL {
+        file.write_all(b".")?;
+    }
+    Ok(Left::Count)
 }
 
 /// The name of a spool that is being taken.

@@ -167,8 +167,8 @@ impl Run {
         manager.tell("STOPPING=1");
         control.end();
         daemon.end();
-        for path in [paths.request_socket(), paths.control_socket(), paths.metrics_socket()] {
-            // Without its name, helpers know at once that nobody listens.
+        for path in [paths.request_socket(), paths.control_socket(), paths.metrics_socket(), paths.devices_mark()] {
+            // Without its name, helpers know at once that nobody listens; and udev, without waiting for whoever has this number next.
             let _ = std::fs::remove_file(path);
         }
         engine.teller().say(Level::Info, "ended");
