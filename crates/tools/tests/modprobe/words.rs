@@ -144,6 +144,13 @@ fn checks_of_symbols_are_separate() {
     assert!(unknown("-e -E symvers") && unknown("-e -F map") && unknown("-e -F map -E symvers"));
 }
 
+#[test]
+fn a_prefix_is_taken_off_symbols() {
+    let world = stacked();
+    let told = depmod(&world, "", "-P l").stdout;
+    assert!(told.contains("alias symbol:ower_answer lower\n") && told.contains("fs/upper.o: fs/lower.o\n"), "{told}");
+}
+
 /// What is wrong with an index is told although the word is not found, in which the damage may well be the reason.
 #[test]
 fn a_damaged_index_is_told_of_in_any_case() {
