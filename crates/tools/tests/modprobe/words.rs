@@ -85,6 +85,15 @@ fn commands_are_given_the_options_of_the_call() {
     assert_eq!(fs::read_to_string(world.path("told")).unwrap(), "-C \"my own.conf\"");
 }
 
+/// With -v a step is printed before it is done.
+#[test]
+fn what_is_done_is_said_first() {
+    let world = stacked();
+    configure(&world, "install third echo done\nremove third echo gone\n");
+    assert_eq!(world.run("modprobe -v third").ok(), "install echo done \ndone\n");
+    assert_eq!(world.run("modprobe -r -v third").ok(), "remove echo gone\ngone\n");
+}
+
 fn depmod(world: &World, configuration: &str, line: &str) -> Outcome {
     fs::write(world.path("depmod.conf"), configuration).unwrap();
     world.run(&format!("depmod -n -b . -C depmod.conf {line} {RELEASE}"))
