@@ -9,7 +9,7 @@ use kmod::kernel::Kernel;
 use crate::carry::{Unguarded, carry};
 use crate::judge::judge;
 use crate::policy::{Grant, Policy, compiled};
-use crate::resolve::{Resolved, Resolver, Target, Way};
+use crate::resolve::{Resolved, Resolver};
 use crate::stamp::{Stamp, now};
 use crate::{Class, DecidedBy, Outcome, Paths, Record, RequestName, Requester};
 
@@ -78,10 +78,7 @@ pub fn serve<K: Kernel>(paths: &Paths, kernel: &mut K, last: &LastPolicy, name: 
     let release = kernel.release().unwrap_or_default();
     let resolved = match Resolver::open(paths, &release) {
         Ok(resolver) => resolver.resolve(&name),
-        Err(error) => {
-            let way = Way::Faulty { errno: error.errno(), text: error.to_string() };
-            Resolved { targets: vec![Target { module: name.to_string(), way }] }
-        }
+        Err(error) => Resolved::faulty(&name, &error),
     };
     let judged = judge(&last.policy, &last.grants, &name, &requesters, &resolved, time);
     let (plan, outcome) = match judged.ends {

@@ -96,8 +96,7 @@ impl<K: Kernel> Kernel for Noting<'_, K> {
 
 /// Does the steps in their order. After one that fails and is required, no other is done.
 pub fn carry<K: Kernel, G: Guards>(kernel: &mut K, steps: &[Step], guards: &G) -> Carried {
-    let entry = |step: &Step| PlanStep { module: step.module.clone(), why: step.why.to_string(), loaded: false };
-    let mut carried = Carried { plan: steps.iter().map(entry).collect(), outcome: Outcome::Present };
+    let mut carried = Carried { plan: steps.iter().map(PlanStep::planned).collect(), outcome: Outcome::Present };
     if all_there(kernel, steps) {
         return carried;
     }

@@ -78,9 +78,7 @@ struct Whole {
 impl Whole {
     fn planned(&mut self, decision: Decision, module: &str, steps: &[Planned]) {
         if !decision.loads() {
-            let entry =
-                |planned: &Planned| PlanStep { module: planned.step.module.clone(), why: planned.step.why.to_string(), loaded: false };
-            self.plan.extend(steps.iter().map(entry));
+            self.plan.extend(steps.iter().map(|planned| PlanStep::planned(&planned.step)));
             return self.kept_out(decision, module, Outcome::Denied);
         }
         let kept = if decision.mode == Mode::Enforce { without(steps, &decision.left_out) } else { steps.to_vec() };

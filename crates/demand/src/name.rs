@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::is_hidden;
+
 /// Longest name in bytes. The kernel formats its requests into 56 bytes (`MODULE_NAME_LEN`, include/linux/moduleparam.h); the modalias
 /// of a device is bounded by the buffer of an event, 2,048 bytes (`UEVENT_BUFFER_SIZE`, include/linux/kobject.h).
 pub const MAX_NAME: usize = 2048;
@@ -64,7 +66,7 @@ impl RequestName {
             return Err(BadName::TooLong { length: bytes.len() });
         }
         let text = std::str::from_utf8(bytes).map_err(|error| BadName::Forbidden { offset: error.valid_up_to() })?;
-        let bad = |c: char| c.is_control() || c.is_whitespace() || (c == '/' && origin == Origin::Helper);
+        let bad = |c: char| is_hidden(c) || c.is_whitespace() || (c == '/' && origin == Origin::Helper);
         match text.find(bad) {
             Some(offset) => Err(BadName::Forbidden { offset }),
             None => Ok(Self(text.to_owned())),

@@ -1,5 +1,6 @@
 //! One line of the journal.
 
+use kmod::plan::Step;
 use serde::{Deserialize, Serialize};
 
 use crate::{Class, Decision, RequestName, Requester};
@@ -48,6 +49,14 @@ pub struct PlanStep {
     pub why: String,
     /// Whether this request put it into the kernel.
     pub loaded: bool,
+}
+
+impl PlanStep {
+    /// A step that is not done yet.
+    #[must_use]
+    pub fn planned(step: &Step) -> Self {
+        Self { module: step.module.clone(), why: step.why.to_string(), loaded: false }
+    }
 }
 
 /// A request, what was decided, and what came of it.

@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use kmod::kernel::{Force, Insert, Kernel, Loaded};
 use kmod::{Error, name, proc_modules};
 use uapi::Errno;
+
+use crate::lock;
 
 /// A rehearsal: everything is decided and answered as it would be, and nothing is loaded. What would have been loaded counts as
 /// present from then on.
@@ -36,7 +38,7 @@ impl Kernel for Rehearsal {
         // A list that is not there, or not one, is a kernel without modules.
         let text = std::fs::read_to_string(&self.modules).unwrap_or_default();
         let mut modules = proc_modules::parse(&text).unwrap_or_default();
-        let pretended = self.pretended.lock().unwrap_or_else(PoisonError::into_inner);
+        let pretended = lock(&self.pretended);
         modules.extend(pretended.iter().map(|name| Loaded {
             name: name.clone(),
             size: 0,
@@ -50,12 +52,12 @@ impl Kernel for Rehearsal {
 
     fn insert(&mut self, request: &Insert<'_>) -> Result<Vec<String>, Error> {
         std::fs::metadata(request.path).map_err(|error| Error::io(kmod::error::IoAction::Open, request.path, error))?;
-        self.pretended.lock().unwrap_or_else(PoisonError::into_inner).insert(name::from_file(request.path));
+        lock(&self.pretended).insert(name::from_file(request.path));
         Ok(Vec::new())
     }
 
     fn delete(&mut self, module: &str, _force: Force) -> Result<(), Error> {
-        let gone = self.pretended.lock().unwrap_or_else(PoisonError::into_inner).remove(&name::from_word(module));
+        let gone = lock(&self.pretended).remove(&name::from_word(module));
         if gone { Ok(()) } else { Err(Error::NotLoaded { module: module.to_owned() }) }
     }
 

@@ -24,6 +24,14 @@ pub struct Resolved {
     pub targets: Vec<Target>,
 }
 
+impl Resolved {
+    /// Nothing can be said of a name, because the tree or the configuration cannot be read: the request ends with that error.
+    #[must_use]
+    pub fn faulty(name: &RequestName, error: &Error) -> Self {
+        Self { targets: vec![Target { module: name.to_string(), way: faulty(error) }] }
+    }
+}
+
 /// A module that a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -105,7 +113,7 @@ impl Resolver {
     pub fn resolve(&self, name: &RequestName) -> Resolved {
         match lookup(&self.tree, &self.config, name.as_str()) {
             Ok(found) => Resolved { targets: found.iter().map(|found| self.target(found)).collect() },
-            Err(error) => Resolved { targets: vec![Target { module: name.to_string(), way: faulty(&error) }] },
+            Err(error) => Resolved::faulty(name, &error),
         }
     }
 

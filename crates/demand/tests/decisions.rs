@@ -166,6 +166,26 @@ fn grants_precede_the_rules() {
     assert_eq!(decision.reason.as_deref(), Some("requests `fs_ntfs3` granted by root until 1970-01-01T01:00:00Z"));
 }
 
+/// A machine without a battery starts in 1970: a grant that has ended in 2026 must not count again until the clock is set.
+#[test]
+fn a_clock_that_is_not_set_brings_no_grant_back() {
+    const HOUR: u64 = 3_600_000_000;
+    let given = 1_795_304_803_000_000;
+    let grant = Grant { what: Granted::Class(Class::Fs), since: given, until: given + HOUR, by: "root".to_owned() };
+    for (now, counts) in [
+        (1, false),
+        (given - 2 * HOUR, false),
+        // A correction of the clock since then.
+        (given - HOUR / 2, true),
+        (given, true),
+        (given + HOUR - 1, true),
+        (given + HOUR, false),
+        (u64::MAX, false),
+    ] {
+        assert_eq!(grant.counts(now), counts, "{now}");
+    }
+}
+
 /// A condition of a rule that is drawn.
 type Drawn = (Option<usize>, Option<usize>, Option<usize>, Option<usize>, usize);
 

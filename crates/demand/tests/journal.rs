@@ -220,3 +220,74 @@ fn what_is_counted_is_written_at_the_end_of_the_process() {
     let total: u64 = Reader::open(&folder.journal()).unwrap().map(|record| record.unwrap().repeated).sum();
     assert_eq!(total, 500);
 }
+
+fn total(path: &Path) -> u64 {
+    Reader::open(path).unwrap().map(|record| record.unwrap().repeated).sum()
+}
+
+/// Somebody who reads has everything written (`kerneld log`); that is not the end of the process.
+#[test]
+fn after_somebody_has_read_it_goes_on_as_before() {
+    let folder = Folder::new();
+    let mut journal = Journal::open(&folder.journal(), limits(1 << 20, 2));
+    (1..=100).for_each(|sequence| journal.append(record(sequence, SECOND, "net-pf-3", Outcome::Denied)));
+    journal.finish();
+    assert_eq!(total(&folder.journal()), 100);
+    // What has been counted for a name is not forgotten by it: the flood is still one.
+    (101..=200).for_each(|sequence| journal.append(record(sequence, SECOND + 1, "net-pf-3", Outcome::Denied)));
+    assert!(!journal.is_idle());
+    (2..=5).for_each(|second| journal.tick(second * SECOND));
+    assert!(journal.is_idle());
+    assert_eq!(total(&folder.journal()), 200);
+    // And where the disk took nothing at that moment, it is tried again.
+    fs::remove_file(folder.journal()).unwrap();
+    fs::create_dir(folder.journal()).unwrap();
+    journal.append(record(201, 20 * SECOND, "fs-vfat", Outcome::Loaded));
+    journal.finish();
+    assert!(journal.status().error.is_some());
+    fs::remove_dir(folder.journal()).unwrap();
+    journal.tick(22 * SECOND);
+    assert_eq!((journal.status().error, total(&folder.journal())), (None, 1));
+}
+
+/// NTP corrects a clock that was years ahead.
+#[test]
+fn a_clock_that_is_set_back_keeps_nothing_waiting() {
+    const YEAR: u64 = 365 * 86_400 * SECOND;
+    let folder = Folder::new();
+    let mut journal = Journal::open(&folder.journal(), limits(1 << 20, 2));
+    (1..=100).for_each(|sequence| journal.append(record(sequence, YEAR, "net-pf-3", Outcome::Denied)));
+    (101..=200).for_each(|sequence| journal.append(record(sequence, SECOND, "net-pf-3", Outcome::Denied)));
+    (1..=4).for_each(|second| journal.tick(second * SECOND));
+    assert!(journal.is_idle(), "{journal:?}");
+    assert_eq!(total(&folder.journal()), 200);
+    // Allowances grow by the new time: after a while the next is written by itself.
+    journal.append(record(201, 5 * SECOND, "net-pf-3", Outcome::Denied));
+    assert!(journal.is_idle());
+    // A disk that took nothing is tried again by the new time, too.
+    fs::remove_file(folder.journal()).unwrap();
+    fs::create_dir(folder.journal()).unwrap();
+    journal.append(record(202, YEAR, "fs-vfat", Outcome::Loaded));
+    assert!(journal.status().error.is_some());
+    fs::remove_dir(folder.journal()).unwrap();
+    (6..=9).for_each(|second| journal.tick(second * SECOND));
+    assert!(journal.is_idle() && journal.status().error.is_none(), "{:?}", journal.status());
+}
+
+/// Anyone can ask for what never succeeds, such as a driver of a processor that is another: that must not push the history out.
+#[test]
+fn what_fails_again_and_again_is_counted() {
+    let folder = Folder::new();
+    let mut journal = Journal::open(&folder.journal(), limits(64 << 10, 1));
+    journal.append(loaded(1));
+    for at in 0..20_000 {
+        let failed = Outcome::Failed { errno: Some(19), text: "No such device".to_owned() };
+        journal.append(record(2 + at, 2 * SECOND + at * 100, "crypto-aes-padlock", failed));
+    }
+    journal.finish();
+    let records: Vec<_> = Reader::open(&folder.journal()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(records.first().map(|record| record.sequence), Some(1), "the oldest is still there");
+    assert_eq!(records.iter().map(|record| record.repeated).sum::<u64>(), 20_001);
+    let failed = records.iter().filter(|record| matches!(record.outcome, Outcome::Failed { .. })).count();
+    assert!((10..100).contains(&failed), "{failed}");
+}

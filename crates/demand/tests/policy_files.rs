@@ -139,6 +139,48 @@ fn a_policy_that_cannot_be_read_is_an_error_and_not_an_empty_policy() {
     assert!(Policy::load(&paths).unwrap_err().to_string().contains("longer than 1048576 bytes"));
 }
 
+/// What stands where a policy should, and is none: an error too, at once, and never "there is no policy".
+#[test]
+fn what_is_no_file_or_not_the_administrators_is_an_error() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let root = tempfile::tempdir().unwrap();
+    let paths = Paths::under(root.path());
+    let mode = |path: &Path, mode: u32| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    std::fs::create_dir_all(paths.policy_drop_ins()).unwrap();
+    let (own, drop_in, folder) = (paths.policy(), paths.policy_drop_ins().join("50-x.toml"), paths.policy_drop_ins());
+    let fault = |path: &Path, reason: &str| {
+        let error = Policy::load(&paths).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{}`", path.display())) && error.contains(reason), "{error}");
+    };
+    for path in [&own, &drop_in] {
+        rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RWXU).unwrap();
+        fault(path, "not a regular file");
+        std::fs::remove_file(path).unwrap();
+        symlink("nowhere", path).unwrap();
+        fault(path, "No such file");
+        std::fs::remove_file(path).unwrap();
+        std::fs::write(path, "mode = \"enforce\"\n").unwrap();
+        mode(path, 0o666);
+        fault(path, "anyone may change it");
+        mode(path, 0o664);
+        assert_eq!(Policy::load(&paths).unwrap().mode, Mode::Enforce);
+        std::fs::remove_file(path).unwrap();
+        // The usual way to say that there is nothing here.
+        symlink("/dev/null", path).unwrap();
+        assert_eq!(Policy::load(&paths).unwrap().mode, Mode::Audit);
+        std::fs::remove_file(path).unwrap();
+    }
+    mode(&folder, 0o1777);
+    fault(&folder, "anyone may change it");
+    mode(&folder, 0o755);
+    std::fs::remove_dir(&folder).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    fault(&folder, "Not a directory");
+    std::fs::remove_file(&folder).unwrap();
+    mode(own.parent().unwrap(), 0o777);
+    fault(own.parent().unwrap(), "anyone may change it");
+}
+
 #[test]
 fn ten_thousand_rules_and_no_more() {
     let rule = "[[rule]]\nverdict=\"deny\"\n";

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use testkit::Programs;
-use testkit::guest::{Flavour, Guest, TRIGGER, Triggered, subset};
+use testkit::guest::{Flavour, Guest, ONLY_DUMMY, START_KERNELD, TRIGGER, Triggered, subset};
 
 /// At least one of each class, and those whose softdeps make `install` lines useless.
 const MODULES: &[&str] = &[
@@ -51,33 +51,12 @@ const MODULES: &[&str] = &[
     "nfsd",
 ];
 
-/// Everything is denied but one kind of link, and what root asks for.
-const POLICY: &str = r#"
-mode = "enforce"
-
-[default]
-verdict = "deny"
-root = "allow"
-
-[[rule]]
-name = "dummies"
-request = "rtnl-link-dummy"
-verdict = "allow"
-"#;
-
-/// Starts the daemon, and has the kernel ask the helper.
-const START: &str = "
-/sbin/depmod
-/usr/sbin/kerneld run >/tmp/kerneld.log 2>&1 &
-i=0; while [ ! -S /run/kerneld/request.sock ] && [ $i -lt 200 ]; do sleep 0.1; i=$((i+1)); done
-echo /usr/sbin/kerneld-request >/proc/sys/kernel/modprobe
-";
-
 /// The same three times: with the daemon, when it is killed, and when nothing is denied any more.
 fn script() -> String {
     let unload = "for i in 1 2 3; do while read name rest; do rmmod $name 2>/dev/null; done </proc/modules; done";
     format!(
-        "{START}
+        "/sbin/depmod
+        {START_KERNELD}
         echo PASS served
         {TRIGGER}
         {unload}
@@ -114,7 +93,7 @@ fn only_what_the_policy_allows(flavour: Flavour) {
     assert!(depmod.expect("depmod runs").success());
     guest.tree(&tree).expect("a tree");
     guest.trigger(&tree).expect("the program that asks");
-    guest.archive().file("etc/kerneld/policy.toml", 0o644, POLICY.as_bytes());
+    guest.archive().file("etc/kerneld/policy.toml", 0o644, ONLY_DUMMY.as_bytes());
     let console = guest.boot(&script()).expect("a boot").ok();
     let passes = passes(&console);
     let [(_, served), (_, alone), (_, open), _] = passes.as_slice() else { panic!("{console}") };

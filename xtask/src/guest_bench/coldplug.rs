@@ -4,6 +4,9 @@
 //! announced, or walks) to the last change of the set of loaded modules, and a watcher that is the same for all measures it. Guests are
 //! emulations: the processor time that they take of this machine is measured as well, and depends less on what else it does.
 
+use std::collections::HashMap;
+use std::path::Path;
+
 use serde::Serialize;
 use testkit::Programs;
 use testkit::guest::{Flavour, Guest, WHOLE_TREE, WholeTree, many_devices, program};
@@ -20,6 +23,9 @@ enum Tools {
 
 /// A rival: its name, whose tools it needs, and the command.
 type Rival = (&'static str, Tools, &'static str);
+
+/// Not a rival but what none can do without: the kernel's own work for the modules that the first rival has loaded.
+const KERNEL_ALONE: Rival = ("finit_module in the order of the first", Tools::Ours, "/inorder /order");
 
 /// One round of what small systems do at boot: one process, all names that there are now.
 const ONE_PROCESS: &str = "find /sys/devices -name modalias | xargs sort -u | xargs /sbin/modprobe -a -b -q";
@@ -61,9 +67,13 @@ struct Row {
 
 /// Runs all rivals, one after the other.
 pub(super) fn run(json: bool) -> Result<(), Error> {
-    let mut rows = Vec::new();
-    for rival in RIVALS {
-        let row = measure(rival)?;
+    let mut rows: Vec<Row> = Vec::new();
+    let mut order = Vec::new();
+    for rival in RIVALS.iter().chain([&KERNEL_ALONE]) {
+        let (row, loaded) = measure(rival, &order)?;
+        if order.is_empty() {
+            order = loaded;
+        }
         if !json {
             let (clock, processor) = (row.last_module as f64 / 1e3, row.processor as f64 / 1e3);
             println!("{:<38} {clock:>7.2} s  {processor:>7.2} s of processor  {:>3} modules  {}", row.rival, row.modules, row.remark);
@@ -72,13 +82,20 @@ pub(super) fn run(json: bool) -> Result<(), Error> {
     }
     if json {
         println!("{}", serde_json::to_string_pretty(&rows).map_err(surprise)?);
-    } else if let [first, last, ..] = rows.as_slice() {
-        println!("one process per event takes {:.1} times the processor of kerneld", first.processor as f64 / last.processor.max(1) as f64);
+    } else if let [first, ours, .., alone] = rows.as_slice() {
+        let times = |of: fn(&Row) -> u64, less: u64| (of(first) - less.min(of(first))) as f64 / of(ours).saturating_sub(less).max(1) as f64;
+        println!("one process of kmod per event / kerneld: {:.1}x the time", times(|row| row.last_module, 0));
+        println!("one process of kmod per event / kerneld: {:.1}x the processor", times(|row| row.processor, 0));
+        println!(
+            "the same without the kernel's own work for the modules: {:.1}x the processor",
+            times(|row| row.processor, alone.processor)
+        );
     }
     Ok(())
 }
 
-fn measure(&(rival, tools, command): &Rival) -> Result<Row, Error> {
+/// Boots one rival; also answers the modules that are loaded then, the first first. `order` are those that `/order` lists.
+fn measure(&(rival, tools, command): &Rival, order: &[String]) -> Result<(Row, Vec<String>), Error> {
     let mut guest = Guest::new(Flavour::Debian61).map_err(surprise)?;
     let modutils = Programs::static_modutils();
     let tree = match tools {
@@ -91,8 +108,12 @@ fn measure(&(rival, tools, command): &Rival) -> Result<Row, Error> {
             WholeTree::new(guest.machine(), None)
         }
     };
-    guest.tree(tree.map_err(surprise)?.path()).map_err(surprise)?;
-    for name in ["watch", "perevent"] {
+    let tree = tree.map_err(surprise)?;
+    guest.tree(tree.path()).map_err(surprise)?;
+    let folder = format!("/lib/modules/{}", guest.machine().release());
+    let files = files(tree.path(), &folder, order)?;
+    guest.archive().file("order", 0o644, files.as_bytes());
+    for name in ["watch", "perevent", "inorder"] {
         guest.archive().copy(&program(name), name).map_err(surprise)?;
     }
     guest.archive().file("rounds.sh", 0o644, rounds().as_bytes());
@@ -109,6 +130,20 @@ fn measure(&(rival, tools, command): &Rival) -> Result<Row, Error> {
     let line = console.lines().find(|line| line.starts_with("WATCH ")).ok_or_else(|| surprise(&console))?;
     let words: Vec<&str> = line.split(' ').collect();
     let (Some(last_module), Some(modules)) = (number(&words, "last"), number(&words, "modules")) else { return Err(surprise(console)) };
-    let remark = console.lines().find(|line| line.starts_with("PROCESSES ")).unwrap_or_default().to_lowercase();
-    Ok(Row { rival, last_module, processor, modules, remark })
+    let remark =
+        console.lines().find(|line| line.starts_with("PROCESSES ") || line.starts_with("FAILED ")).unwrap_or_default().to_lowercase();
+    let mut loaded: Vec<String> = console.lines().filter_map(|line| line.strip_prefix("MODULE ")).map(str::to_owned).collect();
+    // The newest stands first in /proc/modules.
+    loaded.reverse();
+    Ok((Row { rival, last_module, processor, modules, remark }, loaded))
+}
+
+/// The files of modules, one in a line, as the guest sees them.
+fn files(tree: &Path, folder: &str, modules: &[String]) -> Result<String, Error> {
+    let list = std::fs::read_to_string(tree.join("modules.dep")).map_err(surprise)?;
+    let paths: Vec<&str> = list.lines().filter_map(|line| Some(line.split_once(':')?.0)).collect();
+    let name = |path: &&str| path.rsplit('/').next().unwrap_or_default().split('.').next().unwrap_or_default().replace('-', "_");
+    let known: HashMap<String, &str> = paths.iter().map(|path| (name(path), *path)).collect();
+    let path = |module: &String| known.get(module).map(|path| format!("{folder}/{path}\n")).ok_or_else(|| surprise(module));
+    modules.iter().map(path).collect()
 }

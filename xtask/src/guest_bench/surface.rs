@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use testkit::Programs;
-use testkit::guest::{Flavour, Guest, TRIGGER, Triggered, WHOLE_TREE, WholeTree};
+use testkit::guest::{Flavour, Guest, ONLY_DUMMY, START_KERNELD, TRIGGER, Triggered, WHOLE_TREE, WholeTree};
 
 use super::surprise;
 use crate::step::Error;
@@ -27,29 +27,8 @@ const ALL: [Against; 4] = [Against::Nothing, Against::Blacklist, Against::Instal
 
 const KERNELS: &[(Flavour, &str)] = &[(Flavour::Debian61, "6.1"), (Flavour::Debian612, "6.12")];
 
-/// One thing is allowed, so that it shows that the rest was denied and not broken.
-pub(super) const POLICY: &str = r#"
-mode = "enforce"
-
-[default]
-verdict = "deny"
-root = "allow"
-
-[[rule]]
-name = "dummies"
-request = "rtnl-link-dummy"
-verdict = "allow"
-"#;
-
 /// What the policy allows.
 const ALLOWED: &str = "dummy";
-
-/// The daemon at work, and the kernel asking it.
-pub(super) const START: &str = "
-echo /usr/sbin/kerneld-request >/proc/sys/kernel/modprobe
-/usr/sbin/kerneld run >/tmp/kerneld.log 2>&1 &
-i=0; while [ ! -S /run/kerneld/request.sock ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done
-";
 
 /// Some thousand requests, on a processor that is an emulation.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -134,8 +113,8 @@ fn measure(flavour: Flavour, against: Against, modules: &[String]) -> Result<Tri
         }
         Against::Kerneld => {
             guest.tools(&Programs::static_modutils()).and_then(|guest| guest.daemon(&Programs::static_kerneld())).map_err(surprise)?;
-            guest.archive().file("etc/kerneld/policy.toml", 0o644, POLICY.as_bytes());
-            start = START;
+            guest.archive().file("etc/kerneld/policy.toml", 0o644, ONLY_DUMMY.as_bytes());
+            start = START_KERNELD;
         }
     }
     let begin = std::time::Instant::now();

@@ -1,7 +1,8 @@
 //! Floods: many requests of one kind are counted instead of being written one by one. Counts are never lost.
 //!
 //! Two meshes, so that neither one name asked for over and over nor ever new names can push the rest of the history out of the bounded
-//! journal. What loaded something, or failed to, is always written: that happens as often as modules come and go.
+//! journal. What loaded something is always written: that happens as often as modules come and go. What fails can be asked for without
+//! end, and is counted like the rest.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -102,9 +103,16 @@ impl std::fmt::Debug for Flood {
 }
 
 impl Flood {
+    /// The clock was set back: what is known of later times would keep everything waiting until they come again.
+    pub(super) fn set_back(&mut self, now: u64) {
+        self.looked = self.looked.min(now);
+        self.heaps.values_mut().for_each(|heap| heap.since = heap.since.min(now));
+        self.allowances.values_mut().for_each(|allowance| allowance.at = allowance.at.min(now));
+    }
+
     /// The record, if it is to be written; else it is counted.
     pub(super) fn pass(&mut self, record: Record) -> Option<Record> {
-        if matches!(record.outcome, Outcome::Loaded | Outcome::Failed { .. } | Outcome::Repeated) {
+        if matches!(record.outcome, Outcome::Loaded | Outcome::Repeated) {
             return Some(record);
         }
         let (fine, coarse) = ((FINE.key)(&record), (COARSE.key)(&record));
@@ -162,9 +170,17 @@ impl Flood {
             return Vec::new();
         }
         self.looked = now;
-        let mut done: Vec<Heap> =
-            self.heaps.extract_if(|_, heap| now.saturating_sub(heap.since) >= FLUSH_AFTER).map(|(_, heap)| heap).collect();
         self.allowances.retain(|_, allowance| now.saturating_sub(allowance.at) < FORGET_AFTER);
+        self.take(|heap| now.saturating_sub(heap.since) >= FLUSH_AFTER)
+    }
+
+    /// All heaps, as records, oldest first. What may still pass stays what it was.
+    pub(super) fn empty(&mut self) -> Vec<Record> {
+        self.take(|_| true)
+    }
+
+    fn take(&mut self, which: impl Fn(&Heap) -> bool) -> Vec<Record> {
+        let mut done: Vec<Heap> = self.heaps.extract_if(|_, heap| which(heap)).map(|(_, heap)| heap).collect();
         done.sort_by_key(|heap| (heap.last.time, heap.last.sequence));
         done.into_iter().map(summary).collect()
     }

@@ -6,8 +6,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+use serde_json::Value;
+
 use super::parts::{older, part};
-use crate::Record;
+use crate::{Record, clean, is_hidden};
 
 /// Longest line in bytes: a name, a plan of a hundred modules and some requesters take a tenth of it.
 pub(super) const MAX_LINE: usize = 256 << 10;
@@ -31,12 +34,32 @@ impl fmt::Display for BadRecord {
 
 impl std::error::Error for BadRecord {}
 
-/// The record in a line.
+/// The record in a line. Its texts are cleaned as those of this machine were before they were written: the journals of a fleet are
+/// written by others.
 ///
 /// # Errors
 /// What is wrong with it, as text.
 pub fn parse(line: &[u8]) -> Result<Record, String> {
-    serde_json::from_slice(line).map_err(|error| error.to_string())
+    // What JSON has to escape, and what is beyond ASCII, may be hidden characters.
+    let plain = line.iter().all(|byte| byte.is_ascii() && *byte != b'\\');
+    let record = if plain { serde_json::from_slice(line) } else { serde_json::from_slice(line).and_then(cleaned) };
+    record.map_err(|error| error.to_string())
+}
+
+/// The record in a value, with all its texts clean.
+fn cleaned(mut value: Value) -> serde_json::Result<Record> {
+    clean_all(&mut value);
+    Record::deserialize(value)
+}
+
+/// The depth is bounded by that of the parser.
+fn clean_all(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains(is_hidden) => *text = clean(text),
+        Value::Array(values) => values.iter_mut().for_each(clean_all),
+        Value::Object(fields) => fields.values_mut().for_each(clean_all),
+        _ => {}
+    }
 }
 
 /// The records of a journal, oldest first.

@@ -67,7 +67,13 @@ pub struct Journal {
     tried: Option<u64>,
     /// When it was last looked whether the file still has its name, in the time of records.
     looked: u64,
+    /// The time at the last look, in the time of records.
+    now: u64,
 }
+
+/// A clock that is behind the last time by no more than this, in microseconds, was not set back: records come in the order in which their
+/// requests end, with the times at which these began.
+const OUT_OF_ORDER: u64 = 5_000_000;
 
 /// How often it is looked whether the file still has its name, in microseconds: somebody may have removed it.
 const LOOK: u64 = 5_000_000;
@@ -91,6 +97,7 @@ impl Journal {
             status: Status::default(),
             tried: None,
             looked: 0,
+            now: 0,
         };
         if let Err(error) = journal.ready() {
             journal.status.error = Some(error.to_string());
@@ -101,6 +108,7 @@ impl Journal {
     /// Takes a record: writes it, counts it, or keeps it until the disk has room. Never fails and never waits for more than one write.
     pub fn append(&mut self, record: Record) {
         let now = record.time;
+        self.notice(now);
         if let Some(record) = self.flood.pass(record) {
             self.enqueue(record);
         }
@@ -109,6 +117,7 @@ impl Journal {
 
     /// Writes what has waited long enough: to be called every second or so, with the time in microseconds since 1970.
     pub fn tick(&mut self, now: u64) {
+        self.notice(now);
         self.drain(now);
         // While the disk takes nothing, what is counted stays counted: it needs no further memory.
         if self.tried.is_none() {
@@ -117,10 +126,25 @@ impl Journal {
         }
     }
 
-    /// Writes all that is left, counted requests included; for the end of the process.
+    /// Takes note of a clock that was set back.
+    fn notice(&mut self, now: u64) {
+        if now.saturating_add(OUT_OF_ORDER) < self.now {
+            self.looked = self.looked.min(now);
+            self.tried = self.tried.map(|tried| tried.min(now));
+            self.flood.set_back(now);
+            self.now = now;
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// Writes all that is left, counted requests included: at the end of the process, or because somebody wants to read it now.
     pub fn finish(&mut self) {
         self.tried = None;
-        self.tick(u64::MAX);
+        self.drain(self.now);
+        if self.tried.is_none() {
+            self.waiting.extend(self.flood.empty());
+            self.drain(self.now);
+        }
         if let Some(file) = &self.file {
             // At the end there is nobody to tell.
             let _ = file.sync_data();

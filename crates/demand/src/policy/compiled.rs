@@ -163,7 +163,7 @@ pub fn decode(bytes: &[u8]) -> Result<Compiled, CompiledError> {
 /// # Errors
 /// [`CompiledError::File`], [`CompiledError::Length`]; the old file is there then.
 pub fn write(path: &Path, policy: &Policy, grants: &[Grant]) -> Result<(), CompiledError> {
-    crate::file::replace(path, &encode(policy, grants)?).map_err(CompiledError::File)
+    crate::file::replace(path, 0o600, &encode(policy, grants)?).map_err(CompiledError::File)
 }
 
 /// Reads a compiled policy.

@@ -42,6 +42,9 @@ struct Said {
 /// A question with its names made comparable.
 struct Case<'a> {
     policy: &'a Policy,
+    /// The rules that count now and are about the request and a module of its plan, whoever asks: looked for once, because a request is
+    /// judged for several requesters and modules.
+    rules: Vec<&'a Rule>,
     grants: &'a [Grant],
     class: Class,
     request: String,
@@ -58,9 +61,12 @@ impl Policy {
     /// is denied, so is the request, unless only a softdep wants it: then it is left out.
     #[must_use]
     pub fn decide(&self, grants: &[Grant], question: &Question<'_>) -> Decision {
-        let modules = question.modules.iter().map(|wanted| (Glob::name(wanted.module), *wanted)).collect();
-        let request = Glob::name(question.name.as_str());
-        let case = Case { policy: self, grants, class: question.class, request, modules, now: question.now };
+        let modules: Vec<_> = question.modules.iter().map(|wanted| (Glob::name(wanted.module), *wanted)).collect();
+        let (class, request, now) = (question.class, Glob::name(question.name.as_str()), question.now);
+        // Without a plan no rule about modules can match.
+        let fits = |rule: &Rule| rule.modules.is_empty() || modules.iter().any(|(module, _)| rule.names(module));
+        let rules = self.rules.iter().filter(|rule| rule.is_about(class, &request) && fits(rule) && rule.counts(now)).collect();
+        let case = Case { policy: self, rules, grants, class, request, modules, now };
         let nobody = [Requester::unknown()];
         let candidates = if question.requesters.is_empty() { &nobody } else { question.requesters };
         let mut left_out = Vec::new();
@@ -142,18 +148,20 @@ impl Case<'_> {
     /// What the first rule says that matches, and whether there is one. Rules before it of which it is not known whether they match may
     /// make it stricter, never milder: the requester could be one that they match.
     fn first(&self, requester: &Requester, module: Option<&str>, fits: impl Fn(&Rule) -> bool) -> (Option<Said>, Definite) {
-        let mut said = None;
-        for rule in self.policy.rules.iter().filter(|rule| rule.counts(self.now)) {
-            // What is cheap comes first: most rules are about another class.
-            match rule.is_about(self.class, &self.request, requester) {
+        // The strictest of the rules of which it is not known; of equals the first.
+        let mut unclear: Option<&Rule> = None;
+        for &rule in self.rules.iter().filter(|rule| fits(rule)) {
+            match rule.is_for(requester) {
                 Holds::No => {}
-                _ if !fits(rule) => {}
-                Holds::Unclear if rule.verdict == Verdict::Allow => {}
-                Holds::Unclear => said = Some(stricter(said, by_rule(rule, module))),
-                Holds::Yes => return (Some(stricter(said, by_rule(rule, module))), Definite::Yes),
+                Holds::Unclear if rule.verdict > unclear.map_or(Verdict::Allow, |rule| rule.verdict) => unclear = Some(rule),
+                Holds::Unclear => {}
+                Holds::Yes => {
+                    let before = unclear.map(|rule| by_rule(rule, module));
+                    return (Some(stricter(before, by_rule(rule, module))), Definite::Yes);
+                }
             }
         }
-        (said, Definite::No)
+        (unclear.map(|rule| by_rule(rule, module)), Definite::No)
     }
 }
 

@@ -12,6 +12,10 @@ use crate::Class;
 /// Most grants that a file may hold.
 pub const MAX_GRANTS: usize = 1000;
 
+/// How far a clock may be behind the beginning of a grant, in microseconds: it may have been corrected since. One that is further behind
+/// is not set yet (a machine without a battery begins in 1970), and must not bring back what has ended.
+const BEHIND: u64 = 3_600_000_000;
+
 /// Longest file of grants in bytes.
 const MAX_FILE: u64 = 4 << 20;
 
@@ -41,10 +45,16 @@ pub enum Granted {
 }
 
 impl Grant {
+    /// Whether it is over.
+    #[must_use]
+    pub fn has_ended(&self, now: u64) -> bool {
+        now >= self.until
+    }
+
     /// Whether it counts at a time, in microseconds since 1970.
     #[must_use]
     pub fn counts(&self, now: u64) -> bool {
-        now < self.until
+        !self.has_ended(now) && self.since <= now.saturating_add(BEHIND)
     }
 
     /// Whether it allows a request, by names that [`Glob::name`] has made comparable.
@@ -104,5 +114,5 @@ pub fn load(path: &Path) -> io::Result<Vec<Grant>> {
 pub fn save(path: &Path, grants: &[Grant]) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(grants)?;
     text.push(b'\n');
-    crate::file::replace(path, &text)
+    crate::file::replace(path, 0o600, &text)
 }

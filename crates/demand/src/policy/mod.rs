@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::Mode;
 
 pub use decide::{Question, Wanted};
-pub use fault::{Fault, FaultKind, Place, PolicyError};
+pub use fault::{Fault, FaultKind, PolicyError};
 pub use glob::Glob;
 pub use grants::{Grant, Granted};
 pub use rule::{Condition, Holds, Rule, Who};

@@ -136,15 +136,16 @@ impl Rule {
         self.until.is_none_or(|until| now < until)
     }
 
-    /// Whether class, name of the request ([`Glob::name`]) and requester are those of the rule.
+    /// Whether class and name of the request ([`Glob::name`]) are those of the rule.
     #[must_use]
-    pub fn is_about(&self, class: Class, request: &str, requester: &Requester) -> Holds {
-        if !self.classes.is_empty() && !self.classes.contains(&class) {
-            return Holds::No;
-        }
-        if !self.requests.is_empty() && !self.requests.iter().any(|glob| glob.matches(request)) {
-            return Holds::No;
-        }
+    pub fn is_about(&self, class: Class, request: &str) -> bool {
+        (self.classes.is_empty() || self.classes.contains(&class))
+            && (self.requests.is_empty() || self.requests.iter().any(|glob| glob.matches(request)))
+    }
+
+    /// Whether the requester is one of those of the rule.
+    #[must_use]
+    pub fn is_for(&self, requester: &Requester) -> Holds {
         if self.requesters.is_empty() {
             return Holds::Yes;
         }

@@ -23,13 +23,13 @@ mod task;
 mod trace;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 pub use events::{Event, Head, Parser, Seen};
 pub use trace::{Trace, TracingFault, remove};
 
-use crate::{Attribution, Kind, Paths, RequestName, Requester};
+use crate::{Attribution, Kind, Paths, RequestName, Requester, clean, lock};
 use pending::{Entry, Pending};
 use task::{Task, Tasks, Waits};
 
@@ -42,9 +42,9 @@ const EVENT: &str = "module/module_request";
 /// More candidates than this are not looked at one by one: they count as unknown.
 const MOST_CANDIDATES: usize = 16;
 
-/// The helper may run before the thread that started it has gone to sleep: so often, and so long, is it looked at again.
-const LOOKS: u32 = 8;
-const BETWEEN_LOOKS: Duration = Duration::from_micros(250);
+/// The helper may run before the thread that started it has gone to sleep, on a busy machine long before: it is looked at again after
+/// each of these times, in microseconds. Together they are little beside the time that a helper waits.
+const LOOK_AGAIN: [u64; 11] = [250, 250, 250, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000];
 
 /// Longer than this nobody is on the way to sleep.
 const FRESH: Duration = Duration::from_millis(500);
@@ -157,7 +157,7 @@ impl Finder {
         let many = entries.len() > MOST_CANDIDATES;
         entries.truncate(MOST_CANDIDATES);
         let (mut found, mut gone, mut over) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..LOOKS {
+        for again in LOOK_AGAIN.map(Some).into_iter().chain([None]) {
             let mut later = Vec::new();
             for entry in entries {
                 match self.look_at(source, &entry) {
@@ -173,7 +173,7 @@ impl Finder {
             if entries.is_empty() || !found.is_empty() {
                 break;
             }
-            std::thread::sleep(BETWEEN_LOOKS);
+            again.into_iter().for_each(|time| std::thread::sleep(Duration::from_micros(time)));
         }
         // Those who never went to sleep.
         over.extend(entries);
@@ -278,13 +278,8 @@ impl Drop for Acting<'_> {
 fn nobody(event: &Event) -> Requester {
     Requester {
         pid: Some(event.tid),
-        comm: Some(task::clean(&event.comm)),
+        comm: Some(clean(&event.comm)),
         call_site: Some(event.call_site.clone()),
         ..Requester::bare(Kind::Unknown, Attribution::Trace)
     }
-}
-
-/// What a thread that panicked has left is as good as before: every change here is one call.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

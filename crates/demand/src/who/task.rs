@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::clean;
+
 /// `PF_KTHREAD` of `/proc/PID/stat`'s flags (include/linux/sched.h).
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
@@ -188,15 +190,6 @@ fn control_group(text: &str) -> Option<String> {
     long.or(paths.first()).map(|(_, path)| path.clone())
 }
 
-/// Control characters of names that users choose are shown as the numbers that they are.
-pub(super) fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,11 +206,5 @@ mod tests {
         ] {
             assert_eq!(control_group(text).as_deref(), wanted, "{text:?}");
         }
-    }
-
-    #[test]
-    fn names_cannot_hold_line_ends_or_escapes() {
-        assert_eq!(clean("a\nb\u{1b}[2J"), "a\\nb\\u{1b}[2J");
-        assert_eq!(clean("ü x"), "ü x");
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn policy_target(bytes: &[u8]) {
             assert!(compiled.is_ok_and(|compiled| compiled.policy == policy), "a policy survives compilation");
         }
         Err(PolicyError::Faults(faults)) => {
-            let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let lines = u32::try_from(bytes.iter().filter(|byte| **byte == b'\n').count() + 1).unwrap();
             assert!(!faults.is_empty() && faults.iter().all(|fault| (1..=lines).contains(&fault.place.line)), "{faults:?}");
             assert!(faults.iter().all(|fault| !fault.to_string().contains('\n')));
         }

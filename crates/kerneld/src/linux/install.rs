@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use demand::Paths;
+use demand::{Paths, file};
 
 use super::cli::Failure;
 use super::root::Root;
@@ -14,8 +14,11 @@ use super::root::Root;
 /// What the kernel runs where nobody said anything else.
 const MODPROBE: &str = "/sbin/modprobe";
 
-/// The helper, and the sysctl that names it.
+/// The helper and the daemon, as packages have them and the shipped files name them.
 const HELPER: &str = "/usr/sbin/kerneld-request";
+const DAEMON: &str = "/usr/sbin/kerneld";
+
+/// The sysctl that names the helper.
 const SYSCTL: &str = "/proc/sys/kernel/modprobe";
 
 /// Longest path that the sysctl takes (`KMOD_PATH_LEN`, include/linux/kmod.h), with its end.
@@ -31,10 +34,42 @@ struct File {
     text: &'static str,
 }
 
+impl File {
+    /// What it says where the programs are elsewhere than packages have them.
+    fn text(&self, programs: &Programs) -> String {
+        // The name of the one begins with that of the other.
+        self.text.replace(HELPER, "\0").replace(DAEMON, &programs.daemon).replace('\0', &programs.helper)
+    }
+}
+
+/// Where the programs are.
+#[derive(Debug)]
+struct Programs {
+    daemon: String,
+    helper: String,
+}
+
+impl Programs {
+    /// Those that were installed here, as the installed files name them.
+    fn installed(paths: &Paths) -> Self {
+        let named = |file: &File, before: &str, behind: &str| {
+            let text = std::fs::read_to_string(paths.file(file.path)).ok()?;
+            text.lines().find_map(|line| line.strip_prefix(before)?.strip_suffix(behind).map(str::to_owned))
+        };
+        Self {
+            daemon: named(&UNIT, "ExecStart=", " run").unwrap_or_else(|| DAEMON.to_owned()),
+            helper: named(&AT_BOOT, "kernel.modprobe = ", "").unwrap_or_else(|| HELPER.to_owned()),
+        }
+    }
+}
+
+const AT_BOOT: File = File { path: "/etc/sysctl.d/60-kerneld.conf", mode: 0o644, text: include_str!("../../dist/sysctl.conf") };
+const UNIT: File = File { path: "/etc/systemd/system/kerneld.service", mode: 0o644, text: include_str!("../../dist/kerneld.service") };
+
 /// The files that belong to the system and not to its administrator.
 const FILES: &[File] = &[
-    File { path: "/etc/sysctl.d/60-kerneld.conf", mode: 0o644, text: include_str!("../../dist/sysctl.conf") },
-    File { path: "/etc/systemd/system/kerneld.service", mode: 0o644, text: include_str!("../../dist/kerneld.service") },
+    AT_BOOT,
+    UNIT,
     File { path: "/etc/sysusers.d/kerneld.conf", mode: 0o644, text: include_str!("../../dist/sysusers.conf") },
     File { path: "/etc/tmpfiles.d/kerneld.conf", mode: 0o644, text: include_str!("../../dist/tmpfiles.conf") },
     // Without effect while the daemon does not follow devices.
@@ -47,6 +82,13 @@ const INITRAMFS: &[File] = &[
     File { path: "/etc/initramfs-tools/hooks/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/hook") },
     File { path: "/etc/initramfs-tools/scripts/init-top/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/script") },
 ];
+
+/// Only with `--leases`.
+const LEASES: &[File] = &[File {
+    path: "/etc/systemd/system/kerneld.service.d/leases.conf",
+    mode: 0o644,
+    text: include_str!("../../dist/kerneld-leases.conf"),
+}];
 
 /// What the administrator goes on with: never overwritten, never removed.
 const POLICY: File = File { path: "/etc/kerneld/policy.toml", mode: 0o644, text: include_str!("../../dist/policy.toml") };
@@ -64,15 +106,22 @@ Packages ship the same files in their own places and run `kerneld install --sysc
 pub(super) struct Install {
     #[command(flatten)]
     root: Root,
-    /// The helper: a static program, see kerneld-request(8)
-    #[arg(long, value_name = "PROGRAM", default_value = HELPER)]
-    helper: String,
+    /// The helper: a static program, see kerneld-request(8); by default the one beside this program, or else
+    /// /usr/sbin/kerneld-request
+    #[arg(long, value_name = "PROGRAM")]
+    helper: Option<String>,
+    /// What the service runs; by default this program, and for another root /usr/sbin/kerneld
+    #[arg(long, value_name = "PROGRAM")]
+    daemon: Option<String>,
     /// Write kernel.modprobe and remember what it was, but no files
     #[arg(long)]
     sysctl_only: bool,
     /// Also write the hook and the script for initramfs-tools
     #[arg(long)]
     initramfs: bool,
+    /// Also give the service the rights that leases take
+    #[arg(long)]
+    leases: bool,
     /// Only say what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -115,30 +164,45 @@ impl Install {
     /// Installs.
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let (paths, doing) = (self.root.paths(), Doing::from(self.dry_run));
-        check_helper(&paths, &self.helper)?;
+        let programs = self.programs(&paths);
+        check_helper(&paths, &programs.helper)?;
+        check_place(&paths, &programs.daemon)?;
         if !self.sysctl_only {
-            let more = if self.initramfs { INITRAMFS } else { &[] };
-            for file in FILES.iter().chain(more) {
-                let text = file.text.replace(HELPER, &self.helper);
+            let wanted = [(true, FILES), (self.initramfs, INITRAMFS), (self.leases, LEASES)];
+            for file in wanted.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, files)| files) {
+                let text = file.text(&programs);
                 let path = paths.file(file.path);
                 if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
                     continue;
                 }
-                doing.step(&format!("write {}", path.display()), || put(&path, file.mode, &text))?;
+                doing.step(&format!("write {}", path.display()), || file::replace(&path, file.mode, text.as_bytes()))?;
             }
             let policy = paths.policy();
             if !policy.exists() {
-                doing.step(&format!("write {}", policy.display()), || put(&policy, POLICY.mode, POLICY.text))?;
+                doing.step(&format!("write {}", policy.display()), || file::replace(&policy, POLICY.mode, POLICY.text.as_bytes()))?;
             }
         }
         let former = read_sysctl(&paths)?;
-        if former != self.helper {
+        if former != programs.helper {
             let path = paths.former_modprobe();
-            doing.step(&format!("remember that kernel.modprobe was `{former}`"), || put(&path, 0o644, &format!("{former}\n")))?;
-            let value = self.helper.as_str();
+            doing.step(&format!("remember that kernel.modprobe was `{former}`"), || {
+                file::replace(&path, 0o644, format!("{former}\n").as_bytes())
+            })?;
+            let value = programs.helper.as_str();
             doing.step(&format!("set kernel.modprobe to `{value}`"), || write_sysctl(&paths, value))?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn programs(&self, paths: &Paths) -> Programs {
+        // What runs here says nothing about where programs are below another root.
+        let own = std::env::current_exe().ok().filter(|_| paths.root() == Path::new("/"));
+        let beside = own.as_deref().map(|own| own.with_file_name("kerneld-request")).filter(|path| path.exists());
+        let text = |path: Option<PathBuf>, packaged: &str| path.map_or_else(|| packaged.to_owned(), |path| path.display().to_string());
+        Programs {
+            helper: self.helper.clone().unwrap_or_else(|| text(beside, HELPER)),
+            daemon: self.daemon.clone().unwrap_or_else(|| text(own, DAEMON)),
+        }
     }
 }
 
@@ -149,17 +213,18 @@ impl Uninstall {
         let remembered = std::fs::read_to_string(paths.former_modprobe()).ok().map(|text| text.trim_end_matches('\n').to_owned());
         let former = remembered.clone().unwrap_or_else(|| MODPROBE.to_owned());
         let now = read_sysctl(&paths)?;
-        if now.ends_with("/kerneld-request") || remembered.is_some() {
+        let programs = Programs::installed(&paths);
+        if now.ends_with("/kerneld-request") || now == programs.helper {
             doing.step(&format!("set kernel.modprobe to `{former}`"), || write_sysctl(&paths, &former))?;
         } else {
             writeln!(io::stdout().lock(), "kernel.modprobe is `{now}`, which is not kerneld's: it stays")?;
         }
         let mut changed = Vec::new();
-        for file in FILES.iter().chain(INITRAMFS) {
+        for file in [FILES, INITRAMFS, LEASES].into_iter().flatten() {
             let path = paths.file(file.path);
             let Ok(text) = std::fs::read_to_string(&path) else { continue };
-            // The sysctl file may name another helper; it has to go in any case, or the next boot would undo this.
-            if text != file.text && !file.path.contains("sysctl") {
+            // The sysctl has to go in any case, or the next boot would undo this.
+            if text != file.text(&programs) && file.path != AT_BOOT.path {
                 changed.push(path);
                 continue;
             }
@@ -187,6 +252,7 @@ fn check_helper(paths: &Paths, helper: &str) -> Result<(), Failure> {
     if !helper.starts_with('/') || helper.len() >= LONGEST || helper.contains(char::is_whitespace) {
         return Err(format!("`{helper}` is no absolute path of less than {LONGEST} bytes without blanks").into());
     }
+    check_place(paths, helper)?;
     let path = paths.file(helper);
     let about = std::fs::metadata(&path).map_err(|error| format!("the helper `{}` cannot be used: {error}", path.display()))?;
     if !about.is_file() || about.permissions().mode() & 0o111 == 0 {
@@ -205,6 +271,23 @@ fn check_helper(paths: &Paths, helper: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Nobody but root can put another program in the place of one that root runs: not into its folder, nor into that of what a link leads
+/// to. A folder in which everybody may write only what is his own (`/tmp`) is none.
+fn check_place(paths: &Paths, program: &str) -> Result<(), Failure> {
+    let path = paths.file(program);
+    let real = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+    for folder in path.ancestors().chain(real.ancestors()).filter(|folder| folder.is_dir()) {
+        let Ok(about) = std::fs::metadata(folder) else { continue };
+        let foreign = about.uid() != 0 && about.uid() != rustix::process::geteuid().as_raw();
+        let (mode, sticky) = (about.permissions().mode(), 0o1000);
+        if foreign || (mode & 0o022 != 0 && mode & sticky == 0) {
+            let (path, folder) = (path.display(), folder.display());
+            return Err(format!("`{path}` can be replaced by others than root, who can write to `{folder}`; it would run as root").into());
+        }
+    }
+    Ok(())
+}
+
 fn read_sysctl(paths: &Paths) -> Result<String, Failure> {
     let path = paths.file(SYSCTL);
     let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
@@ -215,15 +298,4 @@ fn write_sysctl(paths: &Paths, value: &str) -> io::Result<()> {
     std::fs::write(paths.file(SYSCTL), format!("{value}\n"))?;
     let now = std::fs::read_to_string(paths.file(SYSCTL))?;
     if now.trim_end_matches('\n') == value { Ok(()) } else { Err(io::Error::other("the kernel did not take it")) }
-}
-
-/// Writes a file as a whole, and the folders above it.
-fn put(path: &Path, mode: u32, text: &str) -> io::Result<()> {
-    std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".kerneld-new");
-    let beside = PathBuf::from(beside);
-    std::fs::write(&beside, text)?;
-    std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(mode))?;
-    std::fs::rename(beside, path)
 }

@@ -14,9 +14,12 @@ use demand::policy::{Glob, date, show_date};
 use demand::{Class, DecidedBy, Outcome, Paths, Record, Verdict, stamp};
 
 use super::cli::Failure;
-use super::control::{Client, Command};
+use super::control::{Client, ClientError, Command};
 use super::root::Root;
 use super::run::{verdict, who};
+
+/// How long the daemon may take to write what it has.
+const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 
 /// How often a journal is looked at that is followed.
 const LOOK: Duration = Duration::from_millis(200);
@@ -88,7 +91,10 @@ impl Log {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let paths = self.root.paths();
         // What waits in the daemon is in the file then; without one, or without the right to ask, what is there is shown.
-        let _ = Client::connect(&paths).and_then(|mut client| client.ask(&Command::Flush));
+        let flushed = Client::connect_for(&paths, FLUSH_WITHIN).and_then(|mut client| client.ask(&Command::Flush));
+        if let Err(silent @ ClientError::Silent { .. }) = flushed {
+            writeln!(std::io::stderr(), "kerneld: {silent} What follows is what it had written before")?;
+        }
         let boot = self.boot.then(|| stamp::Stamp::of(&paths, "").boot);
         let journal = paths.journal();
         let followed = if self.follow { Followed::at_end(&journal) } else { None };

@@ -12,6 +12,7 @@ mod install;
 mod learn;
 pub mod leases;
 mod log;
+mod mountinfo;
 mod policy;
 mod root;
 mod run;

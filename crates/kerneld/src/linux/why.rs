@@ -1,7 +1,7 @@
 //! `kerneld why`: who asked for a module, when, what was decided, and what holds it now.
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -101,8 +101,14 @@ impl Search {
     fn open(paths: &Paths) -> Result<Self, Failure> {
         let stamp = stamp::Stamp::of(paths, &kmod::linux::release());
         // Damaged lines are no records; `kerneld log` counts them.
-        let records = Reader::open(&paths.journal())?.flatten().filter(|record| record.boot == stamp.boot).collect();
-        let text = std::fs::read_to_string(paths.file("/proc/modules"))?;
+        let journal = paths.journal();
+        let reader = Reader::open(&journal).map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied => format!("`{}` may be read by root and the group of the daemon only: {error}", journal.display()),
+            _ => format!("cannot read `{}`: {error}", journal.display()),
+        })?;
+        let records = reader.flatten().filter(|record| record.boot == stamp.boot).collect();
+        let modules = paths.file("/proc/modules");
+        let text = std::fs::read_to_string(&modules).map_err(|error| format!("cannot read `{}`: {error}", modules.display()))?;
         Ok(Self {
             ledger: Ledger::load(paths, &stamp.boot),
             loaded: proc_modules::parse(&text)?,

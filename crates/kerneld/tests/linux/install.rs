@@ -22,22 +22,55 @@ const SYSCTL: &str = "proc/sys/kernel/modprobe";
 fn what_is_installed_can_be_uninstalled() {
     let system = with_helper();
     system.write(SYSCTL, "/opt/own/modprobe\n");
-    let told = system.say(&["install", "--dry-run", "--initramfs"]);
+    let told = system.say(&["install", "--dry-run", "--initramfs", "--leases"]);
     assert!(told.contains("set kernel.modprobe to `/usr/sbin/kerneld-request`"), "{told}");
     assert_eq!(system.read(SYSCTL), "/opt/own/modprobe\n");
-    assert_eq!(system.say(&["install", "--initramfs"]), told);
+    assert_eq!(system.say(&["install", "--initramfs", "--leases"]), told);
     assert_eq!(system.read(SYSCTL), "/usr/sbin/kerneld-request\n");
     assert!(system.read("etc/systemd/system/kerneld.service").contains("SystemCallFilter="));
     assert!(system.read("etc/sysctl.d/60-kerneld.conf").contains("kernel.modprobe = /usr/sbin/kerneld-request"));
+    assert!(system.read("etc/systemd/system/kerneld.service.d/leases.conf").contains("\nCapabilityBoundingSet=CAP_NET_ADMIN\n"));
     // Again: nothing is left to do, and what was before is not forgotten.
     assert_eq!(system.say(&["install", "--initramfs"]), "");
     system.say(&["uninstall"]);
     assert_eq!(system.read(SYSCTL), "/opt/own/modprobe\n");
-    for gone in ["etc/systemd/system/kerneld.service", "etc/sysctl.d/60-kerneld.conf", "etc/initramfs-tools/hooks/kerneld"] {
+    let drop_in = "etc/systemd/system/kerneld.service.d/leases.conf";
+    for gone in ["etc/systemd/system/kerneld.service", drop_in, "etc/sysctl.d/60-kerneld.conf", "etc/initramfs-tools/hooks/kerneld"] {
         assert_eq!(system.read(gone), "", "{gone}");
     }
     assert_eq!(system.read("etc/kerneld/policy.toml"), ENFORCE, "the policy is the administrator's");
     assert!(system.say(&["uninstall"]).contains("is `/opt/own/modprobe`, which is not kerneld's"));
+}
+
+#[test]
+fn programs_elsewhere_are_named_in_the_files_and_uninstalled_again() {
+    let system = with_helper();
+    system.write("opt/k/kerneld-request", "\x7fELF static, say");
+    let path = system.root().join("opt/k/kerneld-request");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    system.say(&["install", "--initramfs", "--helper", "/opt/k/kerneld-request", "--daemon", "/opt/k/kerneld"]);
+    assert_eq!(system.read(SYSCTL), "/opt/k/kerneld-request\n");
+    let unit = system.read("etc/systemd/system/kerneld.service");
+    assert!(unit.contains("ExecStart=/opt/k/kerneld run\n") && unit.contains("ExecReload=/opt/k/kerneld reload\n"), "{unit}");
+    assert!(system.read("etc/sysctl.d/60-kerneld.conf").contains("kernel.modprobe = /opt/k/kerneld-request\n"));
+    let done = system.kerneld(&["uninstall"]);
+    assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
+    assert_eq!(system.read("etc/systemd/system/kerneld.service"), "");
+    assert_eq!(system.read(SYSCTL), "/sbin/modprobe\n");
+    // A folder that others can write to is no place for what root runs.
+    std::fs::set_permissions(system.root().join("opt/k"), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let done = system.kerneld(&["install", "--helper", "/opt/k/kerneld-request"]);
+    let text = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.code() == Some(1) && text.contains("can be replaced by others than root"), "{text}");
+}
+
+#[test]
+fn what_the_administrator_has_set_since_stays() {
+    let system = with_helper();
+    system.say(&["install"]);
+    system.write(SYSCTL, "/opt/own/modprobe\n");
+    assert!(system.say(&["uninstall"]).contains("is `/opt/own/modprobe`, which is not kerneld's: it stays"));
+    assert_eq!(system.read(SYSCTL), "/opt/own/modprobe\n");
 }
 
 #[test]

@@ -116,3 +116,16 @@ fn a_damaged_journal_is_read_on_and_written_on() {
     let names: Vec<_> = system.journal().iter().map(|record| record["request"].as_str().unwrap().to_owned()).collect();
     assert_eq!(names, ["net-pf-15", "net-pf-38"]);
 }
+
+#[test]
+fn the_journal_of_a_daemon_that_is_stopped_is_shown_as_it_stands() {
+    let system = System::served(ENFORCE);
+    system.ask("fs-vfat").unwrap();
+    assert_eq!(system.journal().len(), 1);
+    system.signal(rustix::process::Signal::STOP);
+    let shown = system.kerneld(&["log", "--json"]);
+    system.signal(rustix::process::Signal::CONT);
+    let told = String::from_utf8_lossy(&shown.stderr).into_owned();
+    assert!(shown.status.success() && told.contains("has not answered for 3 s; is it stopped"), "{told}");
+    assert_eq!(String::from_utf8_lossy(&shown.stdout).lines().count(), 1);
+}

@@ -6,3 +6,4 @@ mod lasting;
 mod messages;
 mod serving;
 mod system;
+mod watchdog;

@@ -91,6 +91,46 @@ fn peers_that_say_nothing_cost_a_second_and_no_more() {
 }
 
 #[test]
+fn workers_that_a_flood_needed_end_after_it() {
+    let system = System::served(ENFORCE);
+    let silent: Vec<OwnedFd> = (0..40).map(|_| connection(&system)).collect();
+    let until = Instant::now() + Duration::from_secs(10);
+    while system.threads("request-") < 30 {
+        assert!(Instant::now() < until, "{} workers for 40 peers", system.threads("request-"));
+    }
+    drop(silent);
+    while system.threads("request-") > 5 {
+        assert!(Instant::now() < until, "{} workers for nobody", system.threads("request-"));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(system.ask("fs-vfat").unwrap(), Outcome::Loaded);
+}
+
+#[test]
+fn a_daemon_that_ends_serves_who_has_connected_and_turns_away_who_comes_later() {
+    let system = System::served(ENFORCE);
+    let (early, silent) = (connection(&system), connection(&system));
+    system.terminate();
+    let address = SocketAddrUnix::new(system.paths().request_socket()).unwrap();
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let late = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        match connect(&late, &address) {
+            Ok(()) => assert!(Instant::now() < until, "it takes new connections"),
+            Err(errno) => {
+                assert_eq!(errno, rustix::io::Errno::CONNREFUSED);
+                break;
+            }
+        }
+    }
+    send(&early, &packet(VERSION, b"net-pf-15"), SendFlags::NOSIGNAL).unwrap();
+    let mut answer = vec![0; MAX_PACKET];
+    let (length, _) = recv(&early, answer.as_mut_slice(), RecvFlags::empty()).unwrap();
+    assert_eq!(serde_json::from_slice::<Answer>(&answer[..length]).unwrap(), Answer::Done(Outcome::Denied));
+    drop(silent);
+}
+
+#[test]
 fn the_control_socket_takes_lines_of_its_own_and_no_others() {
     let system = System::served(ENFORCE);
     let mut stream = system.control();
@@ -113,6 +153,19 @@ fn the_control_socket_takes_lines_of_its_own_and_no_others() {
     assert!(refused, "{} connections are served at a time", more.len());
     drop((idle, more));
     assert!(system.say(&["status", "--wait", "10s"]).contains("all is well"));
+}
+
+/// A line has its five seconds as a whole, not for each byte.
+#[test]
+fn a_line_that_comes_byte_by_byte_is_not_waited_for() {
+    let system = System::served(ENFORCE);
+    let mut stream = system.control();
+    let start = Instant::now();
+    while std::io::Write::write_all(stream.get_mut(), b" ").is_ok() {
+        assert!(start.elapsed() < Duration::from_secs(9), "the connection is still open");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(start.elapsed() > Duration::from_secs(4), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -22,12 +22,13 @@ pub(crate) const ENFORCE: &str =
 pub(crate) struct System {
     root: tempfile::TempDir,
     daemon: Option<Child>,
+    environment: Vec<(String, String)>,
 }
 
 impl System {
     /// A system with this policy, and no daemon yet.
     pub(crate) fn new(policy: &str) -> Self {
-        let system = Self { root: tempfile::tempdir().expect("a folder"), daemon: None };
+        let system = Self { root: tempfile::tempdir().expect("a folder"), daemon: None, environment: Vec::new() };
         let tree = format!("lib/modules/{RELEASE}");
         for module in ["fat", "vfat", "af_key", "af_alg", "soft"] {
             system.write(&format!("{tree}/kernel/{module}.ko"), "not read by a rehearsal\n");
@@ -64,10 +65,16 @@ impl System {
         std::fs::read_to_string(self.root().join(path)).unwrap_or_default()
     }
 
+    /// Variables that a service manager gives to the daemon.
+    pub(crate) fn managed(&mut self, variables: &[(&str, &str)]) {
+        self.environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    }
+
     /// Starts the daemon, and waits until it answers.
     pub(crate) fn start(&mut self) {
         let mut run = self.command("run");
         run.args(["--rehearse", "--release", RELEASE, "--syslog", "/nonexistent"]);
+        run.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.daemon = Some(run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a daemon"));
         // 2: it answers, and something is wrong.
         let code = self.kerneld(&["status", "--wait", "20s"]).status.code();
@@ -89,13 +96,32 @@ impl System {
         }
     }
 
+    /// Asks the daemon to end.
+    pub(crate) fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Sends the daemon a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(self.daemon.as_ref().expect("a daemon"));
+        rustix::process::kill_process(pid, signal).expect("a signal");
+    }
+
     /// Ends the daemon in good order.
     pub(crate) fn end(&mut self) {
+        if self.daemon.is_some() {
+            self.terminate();
+        }
         if let Some(mut daemon) = self.daemon.take() {
-            let pid = rustix::process::Pid::from_child(&daemon);
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
             assert!(daemon.wait().expect("its end").success());
         }
+    }
+
+    /// Threads of the daemon whose names begin so.
+    pub(crate) fn threads(&self, name: &str) -> usize {
+        let tasks = format!("/proc/{}/task", self.daemon.as_ref().expect("a daemon").id());
+        let tasks = std::fs::read_dir(tasks).expect("its threads").flatten();
+        tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok()).filter(|comm| comm.starts_with(name)).count()
     }
 
     fn command(&self, word: &str) -> Command {

@@ -171,6 +171,14 @@ fn simulate_decides_the_past_again() {
     both.plan[1].why = "asked for as `pci:v1`".to_owned();
     world.journal("both.jsonl", &[both]);
     assert_eq!(world.run(&["policy", "simulate", "both.jsonl", "--fail-on-deny"]).status, 0);
+    // What another machine wrote reaches no terminal as it is, and counts that no machine has reached are no matter.
+    let unit = "a\u{1b}[2J\u{202e}b.service".to_owned();
+    let evil = demand::Requester { unit: Some(unit), ..demand::Requester::bare(demand::Kind::Service, demand::Attribution::Trace) };
+    let evil = demand::Record { repeated: u64::MAX, ..record("1", "net-pf-38", evil, Outcome::Loaded, &["af_alg"]) };
+    let twice = demand::Record { repeated: u64::MAX, ..record("1", "net-pf-38", user(1), Outcome::Loaded, &["af_alg"]) };
+    world.journal("evil.jsonl", &[evil, twice]);
+    let ran = world.run(&["policy", "simulate", "evil.jsonl"]);
+    assert!(ran.status == 0 && ran.out.contains("service a\\u{1b}[2J\\u{202e}b.service") && !ran.out.contains('\u{1b}'), "{ran:?}");
     // Journals of other machines, one damaged; and a policy that denies nothing.
     world.write("other.jsonl", "{\"damaged\n");
     world.write("mild.toml", "[default]\nverdict = \"allow\"\n");

@@ -136,9 +136,45 @@ fn what_does_not_count_is_listed_and_not_allowed() {
 }
 
 #[test]
+fn the_policy_that_is_there_is_replaced_whole_or_not_at_all() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    journals(&world);
+    world.write("policy.toml", "mode = \"enforce\"\n");
+    std::fs::set_permissions(world.path("policy.toml"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink("policy.toml", world.path("link.toml")).unwrap();
+    let learn = |command: &str| {
+        let root = world.path("");
+        let words = "exec \"$0\" learn --no-system --output link.toml a.jsonl --root . --release 1.0";
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("{command}{words}"), env!("CARGO_BIN_EXE_kerneld")]).current_dir(root).output().unwrap()
+    };
+    // No file may have a byte more: as on a full disk, but that the program is killed.
+    assert!(!learn("ulimit -f 0; ").status.success());
+    assert_eq!(std::fs::read_to_string(world.path("policy.toml")).unwrap(), "mode = \"enforce\"\n");
+    let done = learn("");
+    assert!(done.status.success(), "{done:?}");
+    let about = std::fs::metadata(world.path("policy.toml")).unwrap();
+    assert_eq!(about.permissions().mode() & 0o777, 0o640);
+    assert!(std::fs::read_to_string(world.path("policy.toml")).unwrap().starts_with("# Made by `kerneld learn`"));
+    assert!(std::fs::symlink_metadata(world.path("link.toml")).unwrap().is_symlink());
+}
+
+#[test]
 fn names_that_mean_harm_become_no_rules() {
     let world = World::new();
-    let names = ["\"]\nverdict=\"allow\"", "*", "fs-[a-", "a\\b", "x\"#y", "crypto-authenc(hmac(sha1),cbc(aes))", "[[rule]]", "fs-?"];
+    let names = [
+        "\"]\nverdict=\"allow\"",
+        "*",
+        "fs-[a-",
+        "a\\b",
+        "x\"#y",
+        "crypto-authenc(hmac(sha1),cbc(aes))",
+        "[[rule]]",
+        "fs-?",
+        "block-major-*",
+        "char-major-1?",
+    ];
     let records: Vec<Record> = names
         .iter()
         .filter_map(|name| demand::RequestName::new(name.as_bytes(), demand::Origin::Device).ok())
@@ -147,7 +183,7 @@ fn names_that_mean_harm_become_no_rules() {
             Record { request: name, ..record("\n", "x", evil, Outcome::Loaded, &["m\"\n[[rule]]"]) }
         })
         .collect();
-    assert_eq!(records.len(), 7, "a line break is in no name");
+    assert_eq!(records.len(), 9, "a line break is in no name");
     let mut records = records;
     records.push(record("1", "pci:v1", device(), Outcome::Loaded, &["*", "esp?"]));
     world.journal("evil.jsonl", &records);
@@ -157,7 +193,13 @@ fn names_that_mean_harm_become_no_rules() {
     let ran = world.run(&["policy", "explain", "fs-minix", "-r", "uid:1"]);
     assert_eq!(ran.status, 1);
     for rule in policy.rules.iter().filter(|rule| rule.verdict == Verdict::Allow) {
-        assert!(rule.requests.iter().all(|glob| !glob.matches("net_pf_38") && !glob.matches("fs_minix")), "{:#?}", rule.requests);
+        assert!(
+            rule.requests.iter().all(|glob| !["net_pf_38", "fs_minix", "block_major_8", "block_major_8_0", "char_major_12"]
+                .iter()
+                .any(|name| glob.matches(name))),
+            "{:#?}",
+            rule.requests
+        );
         assert!(!rule.names("minix") && !rule.names("esp4"), "{:#?}", rule.modules);
     }
 }

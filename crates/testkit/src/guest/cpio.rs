@@ -14,12 +14,28 @@ pub struct Archive {
     bytes: Vec<u8>,
     entries: u32,
     folders: std::collections::BTreeSet<String>,
+    merged: bool,
 }
 
+/// The folders that are links into `/usr` on today's systems.
+const MERGED: &[&str] = &["bin", "sbin", "lib", "lib64"];
+
 impl Archive {
+    /// An archive in which `/bin`, `/sbin`, `/lib` and `/lib64` are links into `/usr`: what is added below them goes there.
+    #[must_use]
+    pub fn merged() -> Self {
+        let mut archive = Self::default();
+        for folder in MERGED {
+            archive.folder(&format!("usr/{folder}"));
+            archive.entry(folder, LINK, format!("usr/{folder}").as_bytes());
+        }
+        archive.merged = true;
+        archive
+    }
+
     /// Adds a folder and those above it, once.
     pub fn folder(&mut self, path: &str) {
-        let path = path.trim_matches('/');
+        let path = &self.place(path);
         for (at, _) in path.match_indices('/').chain([(path.len(), "")]) {
             let above = &path[..at];
             if !above.is_empty() && self.folders.insert(above.to_owned()) {
@@ -30,14 +46,14 @@ impl Archive {
 
     /// Adds a symbolic link.
     pub fn link(&mut self, path: &str, target: &str) {
-        self.above(path);
-        self.entry(path.trim_matches('/'), LINK, target.as_bytes());
+        let path = self.above(path);
+        self.entry(&path, LINK, target.as_bytes());
     }
 
     /// Adds a file with these bytes and permissions.
     pub fn file(&mut self, path: &str, permissions: u32, content: &[u8]) {
-        self.above(path);
-        self.entry(path.trim_matches('/'), REGULAR | (permissions & 0o777), content);
+        let path = self.above(path);
+        self.entry(&path, REGULAR | (permissions & 0o777), content);
     }
 
     /// Adds a file, link or folder of this machine, a folder with all that is below it.
@@ -68,10 +84,20 @@ impl Archive {
         self.bytes
     }
 
-    fn above(&mut self, path: &str) {
-        if let Some((folder, _)) = path.trim_matches('/').rsplit_once('/') {
+    /// Adds the folders above something; answers where that lies in the archive.
+    fn above(&mut self, path: &str) -> String {
+        let path = self.place(path);
+        if let Some((folder, _)) = path.rsplit_once('/') {
             self.folder(folder);
         }
+        path
+    }
+
+    /// The path in the archive. The kernel, unpacking a folder where it finds a link, would put the folder in its place.
+    fn place(&self, path: &str) -> String {
+        let path = path.trim_matches('/');
+        let first = path.split('/').next().unwrap_or(path);
+        if self.merged && MERGED.contains(&first) { format!("usr/{path}") } else { path.to_owned() }
     }
 
     fn entry(&mut self, name: &str, mode: u32, content: &[u8]) {

@@ -13,6 +13,7 @@ mod programs;
 mod session;
 mod slots;
 mod subset;
+mod systemd;
 mod trigger;
 mod vmlinux;
 mod whole;
@@ -31,7 +32,7 @@ pub use outside::Headers;
 pub use programs::program;
 pub use session::Session;
 pub use subset::subset;
-pub use trigger::{TRIGGER, Triggered};
+pub use trigger::{ONLY_DUMMY, START_KERNELD, TRIGGER, Triggered};
 pub use whole::WholeTree;
 
 use crate::debian::{self, FetchError};
@@ -109,7 +110,12 @@ impl Guest {
         }
         archive.file("init", 0o755, INIT.as_bytes());
         let memory = if flavour == Flavour::Uml { 256 } else { 512 };
-        Ok(Self { machine, archive, memory, append: String::new(), devices: Vec::new(), limit: LIMIT, monitored: false })
+        Ok(Self::with(machine, archive, memory))
+    }
+
+    /// A guest with nothing but this in its root.
+    fn with(machine: Machine, archive: Archive, memory: u32) -> Self {
+        Self { machine, archive, memory, append: String::new(), devices: Vec::new(), limit: LIMIT, monitored: false }
     }
 
     /// The kernel that it boots.

@@ -19,6 +19,28 @@ mkdir -p /dev/pts /mnt; mount -t devpts devpts /dev/pts; chmod 1777 /tmp
 for who in user namespace; do echo \"BEGIN $who\"; /trigger $who </names; done
 ";
 
+/// A policy that denies everything but one kind of link, so that it shows that the rest was denied and not broken, and but what root
+/// asks for.
+pub const ONLY_DUMMY: &str = r#"
+mode = "enforce"
+
+[default]
+verdict = "deny"
+root = "allow"
+
+[[rule]]
+name = "dummies"
+request = "rtnl-link-dummy"
+verdict = "allow"
+"#;
+
+/// Starts the daemon, and has the kernel ask the helper.
+pub const START_KERNELD: &str = "
+/usr/sbin/kerneld run >/tmp/kerneld.log 2>&1 &
+i=0; while [ ! -S /run/kerneld/request.sock ] && [ $i -lt 200 ]; do sleep 0.1; i=$((i+1)); done
+echo /usr/sbin/kerneld-request >/proc/sys/kernel/modprobe
+";
+
 impl Guest {
     /// Puts the program that asks into the guest, and the names that it asks for: all aliases in this tree that are not of devices, and
     /// the names of all modules, since the kernel asks for some by name.

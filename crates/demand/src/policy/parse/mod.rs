@@ -7,10 +7,11 @@ mod words;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use kmod::config::Place;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Fault, FaultKind, Place, Policy, PolicyError};
+use super::{Fault, FaultKind, Policy, PolicyError};
 use words::show;
 
 /// Most rules of a policy: a request that none matches is compared with all of them.
@@ -38,7 +39,8 @@ impl<'t> Source<'t> {
     }
 
     fn place(&self, offset: usize) -> Place {
-        Place { file: self.file.to_owned(), line: self.ends.partition_point(|end| *end < offset) + 1 }
+        let before = self.ends.partition_point(|end| *end < offset);
+        Place { file: self.file.into(), line: u32::try_from(before + 1).unwrap_or(u32::MAX) }
     }
 }
 
@@ -87,7 +89,7 @@ impl Builder {
     pub(super) fn finish(mut self) -> Result<Policy, PolicyError> {
         let rules = self.policy.rules.len();
         if let (true, Some(file)) = (rules > MAX_RULES, self.policy.files.last()) {
-            let place = Place { file: file.clone(), line: 1 };
+            let place = Place::whole(file.clone());
             self.faults.push(Fault { place, kind: FaultKind::TooMany { rules, limit: MAX_RULES } });
         }
         if self.faults.is_empty() { Ok(self.policy) } else { Err(PolicyError::Faults(in_order(self.faults, &self.policy.files))) }
@@ -139,6 +141,6 @@ fn entries<'t>(source: &Source<'_>, prefix: &str, table: &'t DeTable<'t>) -> Vec
 
 /// Faults in the order of files and lines.
 fn in_order(mut faults: Vec<Fault>, files: &[std::path::PathBuf]) -> Vec<Fault> {
-    faults.sort_by_key(|fault| (files.iter().position(|file| *file == fault.place.file), fault.place.line));
+    faults.sort_by_key(|fault| (files.iter().position(|file| **file == *fault.place.file), fault.place.line));
     faults
 }

@@ -1,9 +1,10 @@
 //! The threads that load: each takes a step, does it, and says what became of it.
 
+use std::sync::Mutex;
 use std::sync::mpsc::Receiver;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use demand::lock;
 use kmod::act::{Conditions, Failure, load_step};
 use kmod::kernel::Kernel;
 use kmod::plan::Step;
@@ -27,7 +28,7 @@ pub(super) struct Finished {
 /// Does steps until there are no more to come.
 pub(super) fn work<K: Kernel>(mut kernel: K, steps: &Mutex<Receiver<(Node, Step)>>, mut say: impl FnMut(Finished) -> bool) {
     loop {
-        let next = steps.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = lock(steps).recv();
         let Ok((node, step)) = next else { return };
         let began = Instant::now();
         let done = load(&mut kernel, &step);

@@ -193,7 +193,7 @@ impl Asked {
                 failure = Some(Outcome::Failed { errno: *errno, text: format!("{}: {text}", step.module) });
             }
             let loaded = done == Some(&Done::Loaded) && loaded_by_earlier.insert(step.module.clone());
-            plan.push(PlanStep { module: step.module.clone(), why: step.why.to_string(), loaded });
+            plan.push(PlanStep { loaded, ..PlanStep::planned(step) });
         }
         let outcome = match (request.judged.ends.clone(), failure) {
             (Some(end), _) => end,

@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) enum ClientError {
     Unreachable { path: PathBuf, error: io::Error },
+    Silent { path: PathBuf, patience: Duration },
     Forbidden { reason: String },
     Failed { reason: String },
     Garbage,
@@ -29,6 +30,10 @@ impl fmt::Display for ClientError {
                 if error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::ConnectionRefused =>
             {
                 write!(f, "no daemon listens at `{}`; start it with `systemctl start kerneld` or `kerneld run`", path.display())
+            }
+            Self::Silent { path, patience } => {
+                let (path, seconds) = (path.display(), patience.as_secs());
+                write!(f, "the daemon at `{path}` has not answered for {seconds} s; is it stopped (`systemctl status kerneld`)?")
             }
             Self::Unreachable { path, error } => write!(f, "cannot ask the daemon at `{}`: {error}", path.display()),
             Self::Forbidden { reason } | Self::Failed { reason } => f.write_str(reason),
@@ -44,27 +49,37 @@ impl std::error::Error for ClientError {}
 pub(crate) struct Client {
     path: PathBuf,
     stream: BufReader<UnixStream>,
+    patience: Duration,
 }
 
 impl Client {
     /// Connects to the daemon of a system.
     pub(crate) fn connect(paths: &Paths) -> Result<Self, ClientError> {
+        Self::connect_for(paths, PATIENCE)
+    }
+
+    /// The same for one who waits no longer than so long for an answer.
+    pub(crate) fn connect_for(paths: &Paths, patience: Duration) -> Result<Self, ClientError> {
         let path = paths.control_socket();
         let connect = |path: &Path| {
             let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(patience))?;
+            stream.set_write_timeout(Some(patience))?;
             Ok(BufReader::new(stream))
         };
         match connect(&path) {
-            Ok(stream) => Ok(Self { path, stream }),
+            Ok(stream) => Ok(Self { path, stream, patience }),
             Err(error) => Err(ClientError::Unreachable { path, error }),
         }
     }
 
     /// Asks one thing.
     pub(crate) fn ask(&mut self, command: &Command) -> Result<Reply, ClientError> {
-        let failed = |error| ClientError::Unreachable { path: self.path.clone(), error };
+        let (path, patience) = (self.path.clone(), self.patience);
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::Silent { path: path.clone(), patience },
+            _ => ClientError::Unreachable { path: path.clone(), error },
+        };
         let mut line = serde_json::to_vec(command).map_err(|_| ClientError::Garbage)?;
         line.push(b'\n');
         // A refusal may already be there while the daemon has hung up.

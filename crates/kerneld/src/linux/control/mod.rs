@@ -2,6 +2,7 @@
 
 mod client;
 mod server;
+mod until;
 
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use demand::policy::{Grant, Granted};
 use serde::{Deserialize, Serialize};
 
 pub use super::run::{Busy, Count, Ending, JournalState, PolicyState, Source, Status, Summary};
-pub(crate) use client::Client;
+pub(crate) use client::{Client, ClientError};
 pub(crate) use server::Control;
+pub(crate) use until::Until;
 
 /// Longest line in bytes.
 pub const MAX_LINE: usize = 64 << 10;

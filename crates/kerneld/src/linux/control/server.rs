@@ -6,21 +6,21 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use demand::Paths;
+use demand::{Paths, lock};
 use kmod::linux::{Peer, peer_credentials, peer_groups};
 use rustix::net::{SocketFlags, SocketType};
 
 use super::super::run::{Birth, Kernels, Requests, Shared, listen, metrics, readable};
-use super::{Command, MAX_LINE, Reply};
+use super::{Command, MAX_LINE, Reply, Until};
 use crate::Level;
 
-/// Connections at a time.
+/// Connections at a time of administrators, and of all others.
 const MOST: usize = 32;
 
-/// Connections at a time of one user other than root.
+/// Connections at a time of one user who is no administrator.
 const MOST_OF_ONE: usize = 4;
 
 /// How long a connection may last.
@@ -28,6 +28,9 @@ const LIFETIME: Duration = Duration::from_secs(30);
 
 /// How long a client may take for one line.
 const LINE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a client may take for a refusal: the next one waits meanwhile.
+const REFUSED_WITHIN: Duration = Duration::from_millis(10);
 
 /// How long the journal may take to write everything.
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
@@ -42,8 +45,7 @@ pub(crate) struct Control<K> {
     requests: Requests<K>,
     birth: Birth,
     groups: std::path::PathBuf,
-    /// Connections by user.
-    open: Arc<Mutex<HashMap<u32, usize>>>,
+    open: Arc<Mutex<HashMap<Who, usize>>>,
     ends: Arc<AtomicBool>,
 }
 
@@ -67,10 +69,18 @@ enum Service {
     Metrics,
 }
 
+/// Whose connections are counted together. Administrators find a place also when others hold all of theirs: one person may have
+/// many uids (subuid(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Who {
+    Administrator,
+    User(u32),
+}
+
 /// A place among the connections, until dropped.
 struct Place {
-    uid: u32,
-    open: Arc<Mutex<HashMap<u32, usize>>>,
+    who: Who,
+    open: Arc<Mutex<HashMap<Who, usize>>>,
 }
 
 impl<K: Kernels> Control<K> {
@@ -112,9 +122,9 @@ impl<K: Kernels> Control<K> {
             };
             let stream = UnixStream::from(connection);
             let Ok(peer) = peer_credentials(stream.as_fd()) else { continue };
-            let Some(place) = self.place(peer.uid) else {
-                let _ = stream.set_write_timeout(Some(Duration::from_millis(10)));
-                say(&stream, &Reply::Failed("too many connections".to_owned()));
+            let who = if self.is_administrator(&stream, peer) { Who::Administrator } else { Who::User(peer.uid) };
+            let Some(place) = self.place(who) else {
+                say(&mut Until::after(&stream, REFUSED_WITHIN), &Reply::Failed("too many connections".to_owned()));
                 continue;
             };
             let own = self.clone();
@@ -122,23 +132,26 @@ impl<K: Kernels> Control<K> {
             let _ = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
                 let _place = place;
                 match service {
-                    Service::Control => own.converse(&stream, peer),
-                    Service::Metrics => own.numbers(&stream, peer),
+                    Service::Control => own.converse(&stream, peer, who),
+                    Service::Metrics => own.numbers(&stream, who),
                 }
             });
         }
     }
 
-    fn place(&self, uid: u32) -> Option<Place> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = open.values().sum();
-        let own = open.entry(uid).or_default();
-        // Root finds a place also when users hold all of theirs.
-        if uid != 0 && (all >= MOST || *own >= MOST_OF_ONE) || *own >= MOST {
+    fn place(&self, who: Who) -> Option<Place> {
+        let mut open = lock(&self.open);
+        let others: usize = open.iter().filter(|(other, _)| **other != Who::Administrator).map(|(_, count)| count).sum();
+        let own = open.entry(who).or_default();
+        let full = match who {
+            Who::Administrator => *own >= MOST,
+            Who::User(_) => others >= MOST || *own >= MOST_OF_ONE,
+        };
+        if full {
             return None;
         }
         *own = own.saturating_add(1);
-        Some(Place { uid, open: self.open.clone() })
+        Some(Place { who, open: self.open.clone() })
     }
 
     /// Whether a peer may do all that root may: root, and the members of the group that the policy names.
@@ -152,43 +165,41 @@ impl<K: Kernels> Control<K> {
         peer.gid == group || peer_groups(stream.as_fd()).is_ok_and(|groups| groups.contains(&group))
     }
 
-    fn converse(&self, stream: &UnixStream, peer: Peer) {
-        let since = Instant::now();
-        let administrator = self.is_administrator(stream, peer);
-        let timeouts = stream.set_read_timeout(Some(LINE_WITHIN)).and_then(|()| stream.set_write_timeout(Some(LINE_WITHIN)));
-        if timeouts.is_err() {
-            return;
-        }
-        let mut reader = BufReader::new(stream);
-        while since.elapsed() < LIFETIME && !self.ends.load(Ordering::SeqCst) {
+    fn converse(&self, stream: &UnixStream, peer: Peer, who: Who) {
+        let start = Instant::now();
+        let latest = start.checked_add(LIFETIME).unwrap_or(start);
+        let mut reader = BufReader::new(Until::after(stream, LINE_WITHIN));
+        while Instant::now() < latest && !self.ends.load(Ordering::SeqCst) {
+            reader.get_mut().extend(LINE_WITHIN, latest);
             let mut line = Vec::new();
             let bound = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
             match (&mut reader).take(bound).read_until(b'\n', &mut line) {
                 Ok(0) | Err(_) => return,
                 Ok(_) if line.last() != Some(&b'\n') && line.len() >= MAX_LINE => {
                     self.engine.tally().refuse();
-                    say(stream, &Reply::Failed(format!("a line has {MAX_LINE} bytes at most")));
+                    say(reader.get_mut(), &Reply::Failed(format!("a line has {MAX_LINE} bytes at most")));
                     return;
                 }
                 Ok(_) => {}
             }
             let reply = match serde_json::from_slice::<Command>(&line) {
-                Ok(command) => self.obey(&command, peer, administrator),
+                Ok(command) => self.obey(&command, peer, who),
                 Err(error) => {
                     self.engine.tally().refuse();
                     Reply::Failed(format!("not a command: {error}"))
                 }
             };
-            if !say(stream, &reply) {
+            reader.get_mut().extend(LINE_WITHIN, latest);
+            if !say(reader.get_mut(), &reply) {
                 return;
             }
         }
     }
 
-    fn obey(&self, command: &Command, peer: Peer, administrator: bool) -> Reply {
-        if !administrator {
+    fn obey(&self, command: &Command, peer: Peer, who: Who) -> Reply {
+        if who != Who::Administrator {
             return match command {
-                Command::Status => Reply::Summary(self.birth.status(&self.engine).summary),
+                Command::Status => Reply::Summary(self.birth.summary(&self.engine)),
                 _ => self.forbidden(peer),
             };
         }
@@ -232,31 +243,31 @@ impl<K: Kernels> Control<K> {
         Reply::Forbidden(format!("uid {} may only ask for the status; everything else is for {group}", peer.uid))
     }
 
-    fn numbers(&self, stream: &UnixStream, peer: Peer) {
-        if self.is_administrator(stream, peer) {
+    fn numbers(&self, stream: &UnixStream, who: Who) {
+        if who == Who::Administrator {
             // A collector that went away does not want them.
             let _ = metrics::answer(stream, &metrics::text(&self.engine, &self.birth, self.requests.busy()));
         } else {
             self.engine.tally().refuse();
-            let _ = (&mut &*stream).write_all(b"HTTP/1.0 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+            let _ = Until::after(stream, REFUSED_WITHIN).write_all(b"HTTP/1.0 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.uid) {
+        let mut open = lock(&self.open);
+        if let Some(count) = open.get_mut(&self.who) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                open.remove(&self.uid);
+                open.remove(&self.who);
             }
         }
     }
 }
 
 /// Sends a line; answers whether the client took it.
-fn say(mut stream: &UnixStream, reply: &Reply) -> bool {
+fn say(stream: &mut Until<'_>, reply: &Reply) -> bool {
     let Ok(mut line) = serde_json::to_vec(reply) else { return false };
     line.push(b'\n');
     stream.write_all(&line).is_ok()

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use demand::Paths;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::linux::mountinfo;
+
 /// A namespace, by its inode: whose it is, and a path that leads to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Namespace {
@@ -40,13 +42,10 @@ impl Namespaces {
             found.descriptors(&folder.join("fd"), &whose);
         }
         // `ip netns add` keeps a namespace by a mount of its file.
-        for line in fs::read_to_string(proc.join("self/mountinfo")).unwrap_or_default().lines() {
-            let fields: Vec<&str> = line.split(' ').collect();
-            if let (Some(root), Some(place)) = (fields.get(3), fields.get(4))
-                && let Some(inode) = root.strip_prefix("net:[").and_then(inode)
-            {
-                let path = paths.file(place);
-                found.net.entry(inode).or_insert(Namespace { whose: (*place).to_owned(), path });
+        for line in mountinfo::parse(&fs::read_to_string(proc.join("self/mountinfo")).unwrap_or_default()) {
+            if let Some(inode) = line.root.strip_prefix("net:[").and_then(inode) {
+                let path = paths.file(line.place);
+                found.net.entry(inode).or_insert(Namespace { whose: line.place.to_owned(), path });
             }
         }
         found

@@ -10,6 +10,7 @@ use kmod::{name, proc_modules};
 
 use super::namespaces::{Namespaces, within};
 use super::net::{Net, Reading};
+use crate::linux::mountinfo::{self, MountLine};
 
 /// A mounted file system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,7 +113,7 @@ fn mounts(found: &Namespaces) -> Reading<Vec<Mount>> {
     for namespace in found.mount.values() {
         let path = namespace.path.join("mountinfo");
         match fs::read(&path) {
-            Ok(bytes) => all.extend(String::from_utf8_lossy(&bytes).lines().filter_map(|line| mount(line, &namespace.whose))),
+            Ok(bytes) => all.extend(mountinfo::parse(&String::from_utf8_lossy(&bytes)).map(|line| mount(&line, &namespace.whose))),
             Err(_) if !namespace.path.exists() => {}
             // `EINVAL` of a thread that has given its namespace back.
             Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {}
@@ -122,15 +123,10 @@ fn mounts(found: &Namespaces) -> Reading<Vec<Mount>> {
     if all.is_empty() { Err("no list of mounts can be read".to_owned()) } else { Ok(all) }
 }
 
-/// `36 35 98:0 /root /place options [optional] - type source options` (proc(5)).
-fn mount(line: &str, whose: &str) -> Option<Mount> {
-    let (before, after) = line.split_once(" - ")?;
-    let fields: Vec<&str> = before.split(' ').collect();
-    let kind = after.split(' ').next()?;
+fn mount(line: &MountLine<'_>, whose: &str) -> Mount {
     // `fuse.sshfs`: what follows the dot is the program's.
-    let kind = kind.split('.').next().unwrap_or(kind);
-    let (device, place) = ((*fields.get(2)?).to_owned(), (*fields.get(4)?).to_owned());
-    Some(Mount { kind: kind.to_owned(), place, device, whose: whose.to_owned() })
+    let kind = line.kind.split('.').next().unwrap_or(line.kind);
+    Mount { kind: kind.to_owned(), place: line.place.to_owned(), device: line.device.to_owned(), whose: whose.to_owned() }
 }
 
 fn swaps(proc: &Path) -> Reading<Vec<String>> {
@@ -214,7 +210,7 @@ mod tests {
         let line = "36 35 7:0 / /mnt/a\\040b rw,noatime shared:1 master:2 - fuse.sshfs /dev/loop0 rw";
         let wanted =
             Mount { kind: "fuse".to_owned(), place: "/mnt/a\\040b".to_owned(), device: "7:0".to_owned(), whose: "process 1".to_owned() };
-        assert_eq!(mount(line, "process 1"), Some(wanted));
+        assert_eq!(mountinfo::parse(line).map(|line| mount(&line, "process 1")).collect::<Vec<_>>(), [wanted]);
         let text = "Character devices:\n  1 mem\n\nBlock devices:\n  7 loop\n253 device-mapper\n";
         assert_eq!(majors(text), BTreeMap::from([("loop".to_owned(), 7), ("device-mapper".to_owned(), 253)]));
     }

@@ -9,7 +9,8 @@ mod write;
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -114,7 +115,7 @@ impl Learn {
         // What is written is what is read: a policy that cannot be read back is never handed out.
         demand::policy::Policy::parse(std::path::Path::new("learnt"), text.as_bytes())?;
         match &self.output {
-            Some(file) => std::fs::write(file, text).map_err(|error| format!("`{}`: {error}", file.display()))?,
+            Some(path) => save(path, &text).map_err(|error| format!("`{}`: {error}", path.display()))?,
             None => std::io::stdout().write_all(text.as_bytes())?,
         }
         if seen.bad_lines > 0 {
@@ -122,4 +123,16 @@ impl Learn {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Writes a policy. The one that is there, perhaps the one in force, is replaced whole or not at all, and who may read it stays; what is
+/// no file (`/dev/stdout`) is written to.
+fn save(path: &Path, text: &str) -> std::io::Result<()> {
+    let mode = match std::fs::metadata(path) {
+        Ok(about) if !about.is_file() => return std::fs::write(path, text),
+        Ok(about) => about.permissions().mode() & 0o7777,
+        Err(_) => 0o644,
+    };
+    let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    demand::file::replace(&real, mode, text.as_bytes())
 }

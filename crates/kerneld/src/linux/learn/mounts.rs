@@ -6,6 +6,7 @@ use demand::resolve::Resolver;
 use demand::{Origin, Paths, RequestName};
 
 use super::need::{Needs, because};
+use crate::linux::mountinfo;
 use crate::linux::policy::plan_of;
 
 /// Types of file systems that convert names, and so ask for code pages.
@@ -35,13 +36,8 @@ pub(super) fn learn(paths: &Paths, release: &str, modules: &Resolver, needs: &mu
         }
     }
     let mounted = fs::read_to_string(paths.file("/proc/self/mountinfo")).unwrap_or_default();
-    for line in mounted.lines() {
-        // The fields behind ` - ` are type, source and options of the file system (proc_pid_mountinfo(5)).
-        let Some((before, behind)) = line.split_once(" - ") else { continue };
-        let point = before.split(' ').nth(4).unwrap_or_default();
-        let mut fields = behind.split(' ');
-        let (kind, options) = (fields.next().unwrap_or_default(), fields.nth(1).unwrap_or_default());
-        mount(kind, options, &defaults, &format!("mounted on {point}"), modules, needs);
+    for line in mountinfo::parse(&mounted) {
+        mount(line.kind, line.options, &defaults, &format!("mounted on {}", line.place), modules, needs);
     }
 }
 

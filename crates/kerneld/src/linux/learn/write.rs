@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use demand::policy::{Glob, show_date};
 use demand::resolve::Resolver;
-use demand::{Class, Kind, Mode, Origin, RequestName, exposed};
+use demand::{Class, Kind, Mode, Origin, RequestName, exposed, is_hidden};
 
 use super::need::Needs;
 use super::seen::{Asked, Seen};
@@ -128,13 +128,18 @@ fn plan(modules: &Resolver, name: &str) -> Option<Vec<String>> {
 fn patterns(name: &str) -> Vec<String> {
     let own = literal(name);
     for (prefix, class) in [("block-major-", Class::BlockMajor), ("char-major-", Class::CharMajor)] {
-        // The minor numbers of major 10 are devices that have nothing to do with each other (misc_register).
-        if let Some(major) = name.strip_prefix(prefix).and_then(|numbers| numbers.split('-').next()).filter(|major| *major != "10") {
+        if let Some(major) = name.strip_prefix(prefix).and_then(|numbers| numbers.split('-').next()).filter(|major| is_major(major)) {
             debug_assert_eq!(Class::of(name), class, "the prefix tells the class");
             return vec![format!("{prefix}{major}"), format!("{prefix}{major}-*")];
         }
     }
     if name.starts_with("crypto-") && !name.ends_with("-all") { vec![format!("{own}-all"), own] } else { vec![own] }
+}
+
+/// Whether a part of a name is the number of a major whose minors are one driver's. Those of major 10 are devices that have nothing to
+/// do with each other (misc_register); what is no number was invented by whoever asked.
+fn is_major(text: &str) -> bool {
+    text != "10" && text.parse::<u32>().is_ok_and(|number| number.to_string() == text)
 }
 
 /// A name as a pattern that matches nothing else.
@@ -289,7 +294,7 @@ fn comment(text: &mut String, line: &str) {
 
 /// Without characters that no comment may have.
 fn plain(text: &str) -> String {
-    text.replace(char::is_control, "?")
+    text.replace(is_hidden, "?")
 }
 
 /// A text as TOML writes it.

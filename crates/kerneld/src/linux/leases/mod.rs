@@ -13,11 +13,11 @@ mod turnstile;
 pub(super) mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use demand::policy::{LeaseMode, Leases as Settings, show_duration};
-use demand::{Class, Paths, Record, stamp};
+use demand::{Class, Paths, Record, lock, stamp};
 use kmod::kernel::{Force, Kernel, Loaded};
 use kmod::name;
 
@@ -325,10 +325,6 @@ pub(crate) fn policy_rows(settings: &Settings, lease: Option<&Lease>, around: &S
 fn period_of(settings: &Settings, class: Option<Class>, comebacks: u32) -> Duration {
     let period = class.and_then(|class| settings.period_of(class)).unwrap_or(settings.period);
     period.saturating_mul(2_u32.saturating_pow(comebacks.min(MOST_DOUBLINGS)))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long ago a time of a record is.

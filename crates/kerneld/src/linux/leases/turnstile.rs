@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 use std::time::{Duration, Instant};
 
+use demand::lock;
+
 /// More modules than this are not remembered one by one; the oldest are forgotten after [`LONG`] anyway.
 const MANY: usize = 8192;
 
@@ -43,7 +45,7 @@ impl Turnstile {
 
     /// How long no demand was about a module; `None` if none ever was, as far as is remembered.
     pub(super) fn quiet(&self, module: &str) -> Option<Duration> {
-        self.touched.lock().unwrap_or_else(PoisonError::into_inner).get(module).map(Instant::elapsed)
+        lock(&self.touched).get(module).map(Instant::elapsed)
     }
 
     /// Does the work of a removal, if no demand is on its way and none was about the module for so long.
@@ -60,7 +62,7 @@ impl Turnstile {
 impl Demand<'_> {
     fn touch(&self) {
         let now = Instant::now();
-        let mut touched = self.turnstile.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut touched = lock(&self.turnstile.touched);
         touched.extend(self.modules.iter().map(|module| (module.clone(), now)));
         if touched.len() > MANY {
             touched.retain(|_, at| now.duration_since(*at) < LONG);

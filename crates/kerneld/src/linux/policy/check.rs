@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use demand::Mode;
-use demand::policy::{Place, Policy, PolicyError};
+use demand::policy::{Policy, PolicyError};
+use kmod::config::Place;
 use serde::Serialize;
 
 use super::remarks::{Remark, Unstoppable, of_policy, unknown_modules, unstoppable};

@@ -26,7 +26,7 @@ pub(super) struct Compile {
 impl Compile {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let policy = self.source.policy()?;
-        let grants: Vec<_> = self.source.grants()?.into_iter().filter(|grant| grant.counts(super::source::now())).collect();
+        let grants: Vec<_> = self.source.grants()?.into_iter().filter(|grant| !grant.has_ended(super::source::now())).collect();
         let output = self.output.unwrap_or_else(|| self.source.paths().compiled());
         compiled::write(&output, &policy, &grants).map_err(|error| format!("`{}`: {error}", output.display()))?;
         writeln!(std::io::stdout(), "{}: {} rules, {} grants", output.display(), policy.rules.len(), grants.len())?;

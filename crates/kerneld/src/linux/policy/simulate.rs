@@ -272,7 +272,8 @@ impl Replay {
                 )?;
             }
         }
-        let denied: u64 = self.changes.iter().filter(|row| row.key.change == Change::Denied).map(|row| row.requests).sum();
+        let denied = self.changes.iter().filter(|row| row.key.change == Change::Denied);
+        let denied = denied.map(|row| row.requests).fold(0, u64::saturating_add);
         let (before, now, none) = (self.served_before, self.served_now, self.without_module);
         writeln!(
             out,

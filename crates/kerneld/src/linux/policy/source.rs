@@ -75,7 +75,7 @@ pub(in crate::linux) fn plan_of(modules: &Resolver, name: &RequestName) -> Vec<P
         let steps = steps.into_iter().map(|planned| planned.step).filter(|step| step.action != kmod::plan::Action::Builtin);
         for step in steps {
             if !plan.iter().any(|known| known.module == step.module) {
-                plan.push(PlanStep { module: step.module, why: step.why.to_string(), loaded: false });
+                plan.push(PlanStep::planned(&step));
             }
         }
     }

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use demand::journal::{Journal, Limits, Status};
-use demand::{Paths, Record, spool, stamp};
+use demand::{Paths, Record, lock, spool, stamp};
 
 /// Records that the writer has not come to yet at most. Those that wait for a full disk wait in the journal itself.
 const ROOM: usize = 8192;
@@ -214,8 +214,4 @@ impl Writer {
         // As above.
         let _ = spool::put_aside(&path);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

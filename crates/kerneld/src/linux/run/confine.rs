@@ -17,8 +17,16 @@ const SERVING: CapabilitySet =
 /// What the evidence against unloading needs besides: lists of rules and states in network namespaces.
 const LEASES: CapabilitySet = CapabilitySet::NET_ADMIN;
 
-/// Gives up all other capabilities, and the way to get new ones.
-pub(super) fn confine(leases: LeaseMode) -> io::Result<()> {
+/// Whether the daemon has the rights that its policy takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Enough {
+    Rights,
+    /// It was started with fewer: what cannot be read is in the way of every unloading.
+    ButForLeases,
+}
+
+/// Gives up all other capabilities, and the way to get new ones. Answers whether what is left is enough for leases, where there are any.
+pub(super) fn confine(leases: LeaseMode) -> io::Result<Enough> {
     let wanted = if leases == LeaseMode::Off { SERVING } else { SERVING.union(LEASES) };
     let had = capabilities(None)?;
     let kept = had.permitted.intersection(wanted);
@@ -30,5 +38,5 @@ pub(super) fn confine(leases: LeaseMode) -> io::Result<()> {
     }
     set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() })?;
     set_no_new_privs(true)?;
-    Ok(())
+    Ok(if leases == LeaseMode::Off || kept.contains(LEASES) { Enough::Rights } else { Enough::ButForLeases })
 }

@@ -4,13 +4,12 @@
 //! `/run/kerneld/devices` leads to the descriptor that it listens with: udev's rules look whether it leads anywhere, and load by
 //! themselves where it does not, also when the daemon was killed.
 
-use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use demand::Paths;
+use demand::{Paths, lock};
 
 use super::Shared;
 use super::kernels::Kernels;
@@ -47,7 +46,7 @@ pub(super) fn start<K: Kernels>(paths: &Paths, engine: Shared<K>) -> std::io::Re
 /// Serves devices until there are no more to come.
 fn serve<K: Kernels>(engine: &Shared<K>, to_do: &Mutex<Receiver<DeviceRequest>>) {
     loop {
-        let next = to_do.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = lock(to_do).recv();
         let Ok(request) = next else { return };
         // The record says what came of it; nobody waits for the answer.
         let _ = engine.handle(&request.name, vec![request.requester]);
@@ -65,8 +64,6 @@ struct Following<K> {
 
 impl<K: Kernels> Following<K> {
     fn run(&mut self) {
-        // What was asked since the last look at all devices need not be asked again because of that look.
-        let mut asked: HashSet<DeviceRequest> = HashSet::new();
         loop {
             let wanted = self.engine.rules().now().policy.devices.follow;
             if !wanted {
@@ -75,21 +72,17 @@ impl<K: Kernels> Following<K> {
                 continue;
             }
             if self.follower.is_none() {
-                asked.clear();
                 self.begin();
             }
             let Some(follower) = &mut self.follower else {
                 std::thread::sleep(TICK);
                 continue;
             };
-            let rescanning = follower.is_rescanning();
             match follower.next(TICK) {
-                Ok(Some(Followed::Request(request))) => {
-                    if asked.insert(request.clone()) || !rescanning {
-                        self.ask(request);
-                    }
+                Ok(Some(Followed::Request(request))) => self.ask(request),
+                Ok(Some(Followed::Overrun)) => {
+                    self.say(Level::Warning, "announcements of devices were lost: all without a driver are looked at again");
                 }
-                Ok(Some(Followed::Overrun)) => self.say(Level::Warning, "announcements of devices were lost: all are looked at again"),
                 Ok(Some(Followed::Other(_)) | None) => {}
                 Err(error) => {
                     self.say(Level::Warning, &format!("devices cannot be followed any more: {error}"));

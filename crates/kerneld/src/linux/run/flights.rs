@@ -2,11 +2,11 @@
 //! by who made it; only loads of the same modules for the same name are shared.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use demand::RequestName;
 use demand::carry::Carried;
+use demand::{RequestName, lock};
 
 /// What makes two loads identical: the name, and the modules that are to be loaded for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -77,10 +77,6 @@ impl Flight {
         }
         landed.clone()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //! demand load from losing against a removal (since Linux 6.2 it would fail at once with `EBUSY`).
 
 use std::collections::HashSet;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use demand::carry::{Busy, Guards};
+use demand::lock;
 
 /// The locks of all modules.
 #[derive(Clone, Debug)]
@@ -66,11 +67,6 @@ impl Drop for ModuleLock {
         lock(&self.table.held).remove(&self.module);
         self.table.released.notify_all();
     }
-}
-
-/// A thread that panicked has not left a set of names half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

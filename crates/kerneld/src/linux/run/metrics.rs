@@ -12,6 +12,7 @@ use super::engine::Engine;
 use super::kernels::Kernels;
 use super::status::Birth;
 use super::tally::{BOUNDS, Durations};
+use crate::linux::control::Until;
 
 /// How long somebody who asks may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -108,12 +109,11 @@ fn seconds(microseconds: u64) -> String {
 }
 
 /// Answers one HTTP request, whatever it asks for, with the numbers.
-pub(crate) fn answer(mut connection: &UnixStream, text: &str) -> io::Result<()> {
-    connection.set_read_timeout(Some(PATIENCE))?;
-    connection.set_write_timeout(Some(PATIENCE))?;
+pub(crate) fn answer(connection: &UnixStream, text: &str) -> io::Result<()> {
     let mut request = [0; 4096];
     // What is asked does not matter; a client that only reads is answered too.
-    let _ = connection.read(&mut request);
+    let _ = Until::after(connection, PATIENCE).read(&mut request);
+    let mut connection = Until::after(connection, PATIENCE);
     let head = format!("HTTP/1.0 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\n\r\n", text.len());
     connection.write_all(head.as_bytes())?;
     connection.write_all(text.as_bytes())

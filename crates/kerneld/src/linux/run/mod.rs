@@ -16,6 +16,7 @@ mod rules;
 mod status;
 mod tally;
 mod teller;
+mod watchdog;
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -32,6 +33,10 @@ use super::cli::Failure;
 use super::control::Control;
 use crate::signals::{Event, Signals};
 use crate::{Level, Log};
+
+use confine::Enough;
+use notify::Manager;
+use watchdog::{Watchdog, Workers};
 
 pub use chronicle::JournalState;
 pub use engine::Engine;
@@ -55,6 +60,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// How long loads that are under way may take when the daemon ends.
 const LAST_LOADS: Duration = Duration::from_secs(5);
+
+/// Said where leases were wanted and nothing will ever be unloaded.
+const NO_LEASES: &str = "leases unload nothing: CAP_NET_ADMIN is missing, without which uses cannot be looked for; `kerneld install --leases` gives it to the service";
 
 /// Serve the requests of the running kernel, until SIGTERM
 #[derive(Debug, Args)]
@@ -130,8 +138,10 @@ impl Run {
         let mut signals = Signals::new()?;
         if !self.rehearse && !self.keep_capabilities {
             let leases = demand::alone::LastPolicy::from_files(paths).policy.leases.mode;
-            if let Err(error) = confine::confine(leases) {
-                teller.say(Level::Warning, &format!("the rights of root could not be given up: {error}"));
+            match confine::confine(leases) {
+                Ok(Enough::Rights) => {}
+                Ok(Enough::ButForLeases) => teller.say(Level::Warning, NO_LEASES),
+                Err(error) => teller.say(Level::Warning, &format!("the rights of root could not be given up: {error}")),
             }
         }
         let engine = Arc::new(Engine::new(paths, kernels, teller)?);
@@ -149,10 +159,11 @@ impl Run {
             engine.teller().say(Level::Error, &format!("devices are not heard of: {error}"));
         }
         self.greet(&engine);
-        let manager = notify::Manager::from_environment();
+        let manager = Manager::from_environment();
         manager.tell("READY=1");
+        let watchdog = Watchdog::new(&manager, paths.request_socket());
         let mut daemon = Main { engine: engine.clone(), requests, birth, metrics: self.metrics_file.as_deref(), written: None };
-        daemon.watch(&mut signals);
+        daemon.watch(&mut signals, &manager, watchdog);
         manager.tell("STOPPING=1");
         control.end();
         daemon.end();
@@ -186,8 +197,9 @@ struct Main<'a, K> {
 
 impl<K: Kernels> Main<'_, K> {
     /// Until a signal says that it is over.
-    fn watch(&mut self, signals: &mut Signals) {
+    fn watch(&mut self, signals: &mut Signals, manager: &Manager, mut watchdog: Watchdog) {
         loop {
+            watchdog.look(manager, || self.workers());
             let _ready = readable(signals.as_fd(), TICK);
             for event in signals.take() {
                 match event {
@@ -198,6 +210,12 @@ impl<K: Kernels> Main<'_, K> {
             }
             self.write_metrics();
         }
+    }
+
+    /// Reads the state that serving changes, and says whether somebody can come to the next helper.
+    fn workers(&self) -> Workers {
+        let _state = self.birth.status(&self.engine);
+        if self.requests.all_serve() { Workers::AllServe } else { Workers::Waiting }
     }
 
     fn write_metrics(&mut self) {
@@ -213,7 +231,7 @@ impl<K: Kernels> Main<'_, K> {
     fn end(&self) {
         self.requests.end();
         let since = Instant::now();
-        while self.requests.busy() > 0 && since.elapsed() < LAST_LOADS {
+        while !self.requests.has_ended() && since.elapsed() < LAST_LOADS {
             std::thread::sleep(Duration::from_millis(20));
         }
         self.engine.chronicle().end();

@@ -3,6 +3,7 @@
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
 /// The service manager, if one started this process and wants to know.
 #[derive(Debug)]
@@ -22,6 +23,13 @@ impl Manager {
             Some((socket, address.ok()?))
         };
         Self(find())
+    }
+
+    /// How long it waits for `WATCHDOG=1` before it ends this process (sd_watchdog_enabled(3)); `None` where it does not.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+        let meant = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+        self.0.as_ref().and_then(|_| number("WATCHDOG_USEC")).filter(|micros| meant && *micros > 0).map(Duration::from_micros)
     }
 
     /// Tells it something, such as `READY=1`.

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use demand::resolve::{Resolved, Resolver, Target, Way};
-use demand::{Paths, RequestName};
+use demand::resolve::{Resolved, Resolver};
+use demand::{Paths, RequestName, lock};
 use kmod::config::dirs;
 
 /// Most names that are remembered. Anyone can invent names; then all are forgotten and looked up anew.
@@ -40,7 +40,7 @@ pub(crate) struct Plans {
 
 #[derive(Debug)]
 struct State {
-    resolver: Result<Resolver, (i32, String)>,
+    resolver: Result<Resolver, kmod::Error>,
     seen: Vec<Seen>,
     looked: Instant,
     known: HashMap<RequestName, Arc<Resolved>>,
@@ -53,12 +53,12 @@ impl Plans {
 
     /// Forgets everything.
     pub(crate) fn forget(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.state) = None;
     }
 
     /// What a name stands for.
     pub(crate) fn resolve(&self, name: &RequestName) -> Arc<Resolved> {
-        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = lock(&self.state);
         if guard.as_mut().is_some_and(|state| !state.is_current(&self.paths, &self.release)) {
             *guard = None;
         }
@@ -68,10 +68,7 @@ impl Plans {
         }
         let resolved = Arc::new(match &state.resolver {
             Ok(resolver) => resolver.resolve(name),
-            Err((errno, text)) => {
-                let way = Way::Faulty { errno: *errno, text: text.clone() };
-                Resolved { targets: vec![Target { module: name.to_string(), way }] }
-            }
+            Err(error) => Resolved::faulty(name, error),
         });
         if state.known.len() >= MOST_NAMES {
             state.known.clear();
@@ -85,7 +82,7 @@ impl State {
     fn open(paths: &Paths, release: &str) -> Self {
         // Looked at before anything is read: what changes meanwhile is seen next time.
         let seen = look(paths, release);
-        let resolver = Resolver::open(paths, release).map_err(|error| (error.errno(), error.to_string()));
+        let resolver = Resolver::open(paths, release);
         Self { resolver, seen, looked: Instant::now(), known: HashMap::new() }
     }
 

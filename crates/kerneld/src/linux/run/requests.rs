@@ -1,21 +1,21 @@
 //! The socket on which helpers of the kernel ask.
 //!
-//! Each worker accepts, answers, and accepts again; there are as many as are needed at once. The kernel runs fifty helpers at most
-//! (kernel/module/kmod.c, `MAX_KMOD_CONCURRENT`), so that more workers than that always leave one for a request that the start of a
-//! module makes.
+//! Each worker accepts, answers, and accepts again; there are as many as are needed at once, and those who are not needed any more end.
+//! The kernel runs fifty helpers at most (kernel/module/kmod.c, `MAX_KMOD_CONCURRENT`), so that more workers than that always leave one
+//! for a request that the start of a module makes.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use demand::wire::{Answer, Ask, MAX_PACKET, VERSION};
 use demand::{Origin, Outcome, RequestName};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::engine::Shared;
 use super::kernels::Kernels;
@@ -29,8 +29,11 @@ const BACKLOG: i32 = 1024;
 /// How long a helper may take to ask its question. One that is started sends it at once.
 const QUESTION_WITHIN: Duration = Duration::from_secs(1);
 
-/// How often a worker that has nothing to do looks whether the daemon ends.
-const LOOK: Duration = Duration::from_millis(250);
+/// As many workers wait for the next request; who is done when so many wait, ends.
+const RESERVE: usize = 4;
+
+/// How long a worker waits when the system has no descriptor for the next connection.
+const REST: Duration = Duration::from_millis(250);
 
 /// The socket, with its workers.
 #[derive(Debug)]
@@ -46,7 +49,6 @@ pub(crate) struct Requests<K> {
 struct Workers {
     all: AtomicUsize,
     waiting: AtomicUsize,
-    ends: AtomicBool,
 }
 
 impl<K> Clone for Requests<K> {
@@ -77,7 +79,6 @@ impl<K: Kernels> Requests<K> {
         let listener = Arc::new(listen(path, SocketType::SEQPACKET, 0o600)?);
         // A connection wakes one of those who wait in accept(2), and all of those who wait in poll(2).
         rustix::fs::fcntl_setfl(&listener, rustix::fs::OFlags::empty())?;
-        sockopt::set_socket_timeout(&listener, sockopt::Timeout::Recv, Some(LOOK))?;
         Ok(Self { engine, listener, uid: rustix::process::geteuid().as_raw(), workers: Arc::default() })
     }
 
@@ -86,14 +87,26 @@ impl<K: Kernels> Requests<K> {
         self.hire()
     }
 
-    /// Lets workers end that have nothing to do.
+    /// From now on helpers are told that nobody listens, and decide by themselves. Those who have connected are served, and then the
+    /// workers end.
     pub(crate) fn end(&self) {
-        self.workers.ends.store(true, Ordering::SeqCst);
+        // It cannot fail: this is a socket that listens.
+        let _ = rustix::net::shutdown(&self.listener, Shutdown::Read);
+    }
+
+    /// Whether every worker has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.workers.all.load(Ordering::SeqCst) == 0
     }
 
     /// Workers that are serving somebody.
     pub(crate) fn busy(&self) -> usize {
         self.workers.all.load(Ordering::SeqCst).saturating_sub(self.workers.waiting.load(Ordering::SeqCst))
+    }
+
+    /// Whether there are workers, and every one is serving somebody.
+    pub(crate) fn all_serve(&self) -> bool {
+        self.workers.waiting.load(Ordering::SeqCst) == 0 && self.busy() > 0
     }
 
     fn hire(&self) -> io::Result<()> {
@@ -114,8 +127,7 @@ impl<K: Kernels> Requests<K> {
 
     fn work(&self) {
         let mut packet = vec![0; MAX_PACKET];
-        while !self.workers.ends.load(Ordering::SeqCst) {
-            let Ok(Some(connection)) = self.accept() else { continue };
+        while let Some(connection) = self.accept() {
             let arrived = Instant::now();
             if self.workers.waiting.fetch_sub(1, Ordering::SeqCst) == 1 {
                 // Without another worker the next request waits for this one; the helper has its own bound on that.
@@ -123,21 +135,23 @@ impl<K: Kernels> Requests<K> {
             }
             self.serve(&connection, &mut packet, arrived);
             drop(connection);
-            self.workers.waiting.fetch_add(1, Ordering::SeqCst);
+            if self.workers.waiting.fetch_add(1, Ordering::SeqCst) >= RESERVE {
+                break;
+            }
         }
         self.workers.waiting.fetch_sub(1, Ordering::SeqCst);
         self.workers.all.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// The next connection; none where nobody comes for a while.
-    fn accept(&self) -> io::Result<Option<OwnedFd>> {
-        match rustix::net::accept_with(self.listener.as_fd(), SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Ok(connection) => Ok(Some(connection)),
-            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
-            Err(errno) => {
+    /// The next connection; none when the daemon ends and nobody is left who has connected.
+    fn accept(&self) -> Option<OwnedFd> {
+        loop {
+            match rustix::net::accept_with(self.listener.as_fd(), SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok(connection) => return Some(connection),
+                Err(Errno::INVAL) => return None,
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
                 // No descriptors are left: somebody has to end first.
-                std::thread::sleep(LOOK);
-                Err(errno.into())
+                Err(_) => std::thread::sleep(REST),
             }
         }
     }

@@ -1,10 +1,10 @@
 //! The policy in force, with its grants: read from the administrator's files, else the last good one, and always compiled for the helper.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use demand::policy::{Grant, Granted, Policy, compiled, grants};
-use demand::{Mode, Paths, stamp};
+use demand::{Mode, Paths, lock, stamp};
 use serde::{Deserialize, Serialize};
 
 /// Longest grant: what is needed for longer belongs into the policy.
@@ -128,7 +128,7 @@ impl Rules {
     fn change_grants(&self, change: impl FnOnce(&mut Vec<Grant>)) -> Result<(), GrantFault> {
         let _one = lock(&self.changing);
         let mut in_force = InForce::clone(&self.now());
-        in_force.grants.retain(|grant| grant.counts(stamp::now()));
+        in_force.grants.retain(|grant| !grant.has_ended(stamp::now()));
         change(&mut in_force.grants);
         if in_force.grants.len() > grants::MAX_GRANTS {
             return Err(GrantFault::TooMany);
@@ -179,8 +179,4 @@ fn read(paths: &Paths, before: Option<&InForce>) -> InForce {
         since: stamp::now(),
     };
     InForce { policy, grants: granted, state }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

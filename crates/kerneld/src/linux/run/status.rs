@@ -65,23 +65,28 @@ pub(crate) struct Birth {
 }
 
 impl Birth {
+    /// What anyone may know of an engine. Anyone may ask as often as he likes, so it costs little.
+    pub(crate) fn summary<K: Kernels>(&self, engine: &Engine<K>) -> Summary {
+        let rules = engine.rules().now();
+        let journal = engine.chronicle().state();
+        let lossless = journal.journal.lost == 0 && journal.overrun == 0 && journal.journal.error.is_none();
+        Summary {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime: self.at.elapsed().as_secs(),
+            mode: rules.policy.mode,
+            release: engine.stamp().release.clone(),
+            healthy: rules.state.fault.is_none() && rules.state.compile_fault.is_none() && lossless,
+        }
+    }
+
     /// The status of an engine.
     pub(crate) fn status<K: Kernels>(&self, engine: &Engine<K>) -> Status {
         let rules = engine.rules().now();
         let numbers = engine.tally().numbers();
-        let journal = engine.chronicle().state();
         let now = demand::stamp::now();
-        let lossless = journal.journal.lost == 0 && journal.overrun == 0 && journal.journal.error.is_none();
-        let healthy = rules.state.fault.is_none() && rules.state.compile_fault.is_none() && lossless;
         Status {
-            summary: Summary {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                pid: std::process::id(),
-                uptime: self.at.elapsed().as_secs(),
-                mode: rules.policy.mode,
-                release: engine.stamp().release.clone(),
-                healthy,
-            },
+            summary: self.summary(engine),
             policy: rules.state.clone(),
             grants: rules.grants.iter().filter(|grant| grant.counts(now)).count(),
             requests: numbers.counts(),
@@ -92,7 +97,7 @@ impl Birth {
             loading: engine.loading(),
             tracing_fault: engine.tracing_fault(),
             helper: std::fs::read_to_string(&self.helper).ok().map(|text| text.trim_end().to_owned()),
-            journal,
+            journal: engine.chronicle().state(),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Numbers: what was asked for how often, and how long answers took.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
-use demand::{Class, Decision, Kind, Mode, Outcome, Record, Requester, Verdict};
+use demand::{Class, Decision, Kind, Mode, Outcome, Record, Requester, Verdict, is_hidden, lock};
 use serde::{Deserialize, Serialize};
 
 /// Most names that are told apart; the least asked for make room.
@@ -207,7 +207,7 @@ impl Durations {
 /// A requester in a few words.
 #[must_use]
 pub(crate) fn who(requester: &Requester) -> String {
-    let name = |text: &Option<String>| text.as_ref().map(|text| format!(" {}", text.replace(char::is_control, "?"))).unwrap_or_default();
+    let name = |text: &Option<String>| text.as_ref().map(|text| format!(" {}", text.replace(is_hidden, "?"))).unwrap_or_default();
     let uid = requester.uid.map(|uid| format!(" uid {uid}")).unwrap_or_default();
     let pid = requester.pid.map(|pid| format!(" pid {pid}")).unwrap_or_default();
     match requester.kind {
@@ -234,8 +234,4 @@ pub(crate) fn verdict(decision: &Decision) -> &'static str {
 
 fn add(sum: &mut u64, more: u64) {
     *sum = sum.saturating_add(more);
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

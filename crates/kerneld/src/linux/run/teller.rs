@@ -1,10 +1,10 @@
 //! What the log of the system is told: a line for each request that is out of the ordinary, but never a flood of them.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Instant;
 
-use demand::{Outcome, Record, Verdict};
+use demand::{Outcome, Record, Verdict, lock};
 
 use super::rules::PolicyState;
 use super::tally::{verdict, who};
@@ -44,7 +44,7 @@ impl Teller {
             (Outcome::Loaded, _) => Level::Info,
             _ => return,
         };
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = lock(&self.0);
         if !inner.may() {
             return;
         }
@@ -54,7 +54,7 @@ impl Teller {
 
     /// Tells of something that does not come in floods.
     pub(crate) fn say(&self, level: Level, text: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).log.line(level, text);
+        lock(&self.0).log.line(level, text);
     }
 
     /// Tells which policy is in force.

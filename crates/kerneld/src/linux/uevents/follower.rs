@@ -20,7 +20,8 @@ use super::{DeviceRequest, NoUevent, Uevent, device, walk};
 /// The group of the kernel's announcements; udevd's are in the next one.
 const KERNEL_GROUP: u32 = 1;
 
-/// Room for announcements that were not read yet, in bytes: those of some 10,000 devices.
+/// Room for announcements that were not read yet, in bytes: those of some 10,000 devices. Without the right to have so much
+/// (`CAP_NET_ADMIN`) it is `net.core.rmem_max`, for some 500.
 const BUFFER: usize = 16 << 20;
 
 /// Longer than any announcement: the kernel's buffer holds 2,048 bytes (`UEVENT_BUFFER_SIZE`), and the first line comes on top.
@@ -33,7 +34,8 @@ pub enum Followed {
     Request(DeviceRequest),
     /// Something was announced that asks for nothing: a driver was bound, a node has come.
     Other(Uevent),
-    /// Announcements were lost, because they came faster than they were read. The requests that follow are those of all devices.
+    /// Announcements were lost, because they came faster than they were read. The requests that follow are those of all devices that
+    /// have no driver.
     Overrun,
 }
 
@@ -72,10 +74,11 @@ impl Follower {
         self.waiting.extend(walk(&self.paths).into_iter().map(Followed::Request));
     }
 
-    /// Whether what comes next was found by looking at all devices.
-    #[must_use]
-    pub fn is_rescanning(&self) -> bool {
-        !self.waiting.is_empty()
+    /// Puts the devices without a driver into the queue: one whose announcement was lost is among them.
+    fn look_again(&mut self) {
+        let driver = |device: &demand::Device| self.paths.file("/sys").join(device.path.trim_start_matches('/')).join("driver").exists();
+        let lacks = |request: &DeviceRequest| !request.requester.device.as_ref().is_some_and(driver);
+        self.waiting.extend(walk(&self.paths).into_iter().filter(lacks).map(Followed::Request));
     }
 
     /// The next thing that happens; `None` where nothing does for so long, or a signal came.
@@ -101,7 +104,7 @@ impl Follower {
                 Err(Errno::NOBUFS) => {
                     self.overruns = self.overruns.saturating_add(1);
                     self.waiting.push_back(Followed::Overrun);
-                    self.rescan();
+                    self.look_again();
                 }
                 Err(Errno::AGAIN) => {
                     if !self.readable(patience)? {
@@ -165,6 +168,31 @@ impl AsFd for Follower {
 mod tests {
     use super::*;
     use rustix::net::sendto;
+
+    #[test]
+    fn after_a_loss_only_devices_without_a_driver_are_asked_for() {
+        let root = tempfile::tempdir().unwrap();
+        for (device, driver) in [("with", true), ("without", false)] {
+            let folder = root.path().join("sys/devices").join(device);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("modalias"), format!("pci:{device}\n")).unwrap();
+            if driver {
+                std::os::unix::fs::symlink("/", folder.join("driver")).unwrap();
+            }
+        }
+        let Ok(mut follower) = Follower::open(&Paths::under(root.path())) else { return };
+        let names = |follower: &mut Follower| -> Vec<String> {
+            let requests = follower.waiting.drain(..).filter_map(|followed| match followed {
+                Followed::Request(request) => Some(request.name.to_string()),
+                _ => None,
+            });
+            requests.collect()
+        };
+        follower.rescan();
+        assert_eq!(names(&mut follower), ["pci:with", "pci:without"]);
+        follower.look_again();
+        assert_eq!(names(&mut follower), ["pci:without"]);
+    }
 
     /// Any process may write to the socket of another; it is not taken for the kernel, however well it imitates it.
     #[test]

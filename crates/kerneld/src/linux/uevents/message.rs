@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use demand::is_hidden;
+
 /// What the messages of udevd begin with, which it sends to whoever listens to it (libudev's monitor).
 const OF_UDEV: &[u8] = b"libudev\0";
 
@@ -66,7 +68,7 @@ impl Uevent {
         let text = std::str::from_utf8(bytes).map_err(|_| NoUevent::Form)?;
         let mut fields = text.split('\0');
         let (action, path) = fields.next().and_then(|first| first.split_once('@')).ok_or(NoUevent::Form)?;
-        let dull = |word: &str| word.is_empty() || word.contains(|c: char| c.is_control() || c.is_whitespace());
+        let dull = |word: &str| word.is_empty() || word.contains(|c: char| is_hidden(c) || c.is_whitespace());
         if dull(action) || !path.starts_with('/') || path.split('/').any(|part| part == "..") {
             return Err(NoUevent::Form);
         }

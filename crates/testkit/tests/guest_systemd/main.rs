@@ -1,0 +1,75 @@
+//! kerneld under Debian's own systemd and udev: what it ships for them does what it says.
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+use std::process::Command;
+
+use testkit::Programs;
+use testkit::guest::{Flavour, Guest, Headers, Session, fat_disk, program, subset};
+
+/// Modules that the sessions ask for, and those that systemd and udev do.
+const MODULES: &[&str] = &[
+    "autofs4",
+    "vfat",
+    "loop",
+    "nls_ascii",
+    "nls_cp437",
+    "nls_iso8859-1",
+    "dummy",
+    "af_key",
+    "vsock_loopback",
+    "nf_tables",
+    "nft_ct",
+    "nft_masq",
+    "nft_chain_nat",
+    "nf_conntrack",
+    "crc32c_generic",
+    "algif_hash",
+    "minix",
+    "romfs",
+    "xfs",
+    "e1000",
+    "e1000e",
+    "xhci_pci",
+    "usbhid",
+    "hid_generic",
+    "evdev",
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_rng",
+];
+
+/// A guest that boots Debian's systemd with the tools in the place of kmod's, the daemon (not installed yet), modules with their
+/// indexes, and the programs that ask.
+fn guest(flavour: Flavour) -> Guest {
+    let mut guest = Guest::systemd(flavour).expect("a guest");
+    let tools = Programs::static_modutils();
+    guest.tools(&tools).expect("the tools").daemon(&Programs::static_kerneld()).expect("the daemon");
+    let root = tempfile::tempdir().expect("a folder");
+    let tree = subset(guest.machine(), MODULES, root.path()).expect("modules");
+    let outside = Headers::new(guest.machine()).expect("headers").modules().expect("modules");
+    std::fs::create_dir_all(tree.join("updates")).expect("a folder");
+    for name in ["firmware", "slowinit"] {
+        std::fs::copy(outside.join(format!("{name}.ko")), tree.join(format!("updates/{name}.ko"))).expect("a module");
+    }
+    let indexed = Command::new(&tools).arg("depmod").arg("-b").arg(root.path()).arg(guest.machine().release()).status();
+    assert!(indexed.expect("depmod").success());
+    guest.tree(&tree).expect("a tree");
+    let ask = root.path().join("ask");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guest_who/ask.c");
+    let built = Command::new("cc").args(["-static", "-O2", "-pthread", "-o"]).arg(&ask).arg(source).output().expect("cc");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let archive = guest.archive();
+    archive.copy(&ask, "usr/local/bin/ask").expect("a program");
+    archive.copy(&program("workload"), "usr/local/bin/workload").expect("a program");
+    archive.file("disk", 0o644, &fat_disk());
+    archive.file("lib/firmware/firmware-of-tests.bin", 0o644, b"firmware");
+    archive.file("etc/modules-load.d/test.conf", 0o644, b"dummy\n");
+    guest
+}
+
+#[test]
+fn the_service() {
+    let run = guest(Flavour::Debian61).play(&Session::parse(include_str!("service.session"))).expect("a boot");
+    println!("{}", run.console);
+}
