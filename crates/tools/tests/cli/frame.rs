@@ -82,6 +82,21 @@ fn manual_pages_and_completions_are_written_for_every_command() {
 }
 
 #[test]
+fn links_are_made_for_every_command_and_others_are_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let links = || Outcome::of(bare("modutils").arg("links").arg(dir.path()));
+    links().ok();
+    let link = dir.path().join("modprobe");
+    assert!(std::fs::canonicalize(&link).unwrap().ends_with("modutils"));
+    links().ok();
+    std::fs::remove_file(&link).unwrap();
+    std::fs::write(&link, "kmod's").unwrap();
+    let refused = links().fails();
+    assert_eq!(refused, format!("modutils: ERROR: {} is there already, and stays\n", link.display()));
+    assert_eq!(std::fs::read_to_string(&link).unwrap(), "kmod's");
+}
+
+#[test]
 fn messages_are_plain_where_nobody_watches() {
     let text = Outcome::of(bare("insmod").args(["--kernel", "/nonexistent", "x"])).fails();
     assert!(!text.contains('\x1b'), "{text:?}");

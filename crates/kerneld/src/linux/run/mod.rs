@@ -61,8 +61,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long loads that are under way may take when the daemon ends.
 const LAST_LOADS: Duration = Duration::from_secs(5);
 
-/// Said where leases were wanted and nothing will ever be unloaded.
-const NO_LEASES: &str = "leases unload nothing: CAP_NET_ADMIN is missing, without which uses cannot be looked for; `kerneld install --leases` gives it to the service";
+/// Said where leases are wanted, and the rights for them are missing.
+const NO_LEASES: &str = "leases: without CAP_NET_ADMIN uses in network namespaces cannot be looked for, and what could have some stays; \
+    `kerneld install --leases` gives it to the service";
 
 /// Serve the requests of the running kernel, until SIGTERM
 #[derive(Debug, Args)]
