@@ -2,6 +2,7 @@
 
 mod chronicle;
 mod confine;
+mod copy;
 mod devices;
 mod engine;
 mod flights;
@@ -123,7 +124,7 @@ impl Run {
         let paths = Paths::under(&self.root);
         let mut log = Log::new(self.syslog.clone());
         if self.verbose {
-            log = log.with_copy(Box::new(std::io::stderr()));
+            log = log.with_copy(Box::new(copy::Unwaiting(std::io::stderr())));
         }
         let teller = Teller::new(log);
         if self.rehearse {
