@@ -101,6 +101,7 @@ pub(super) struct Run {
 /// Why the daemon cannot start.
 #[derive(Debug)]
 enum StartError {
+    Rights,
     Running { pid: String },
     Folder { path: PathBuf, error: std::io::Error },
     Socket { path: PathBuf, error: std::io::Error },
@@ -109,6 +110,7 @@ enum StartError {
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Rights => f.write_str("it takes CAP_SYS_MODULE to load modules; `--rehearse` does without"),
             Self::Running { pid } => write!(f, "another daemon serves this system already (pid {pid})"),
             Self::Folder { path, error } => write!(f, "cannot use the folder `{}`: {error}", path.display()),
             Self::Socket { path, error } => write!(f, "cannot listen on `{}`: {error}", path.display()),
@@ -136,6 +138,9 @@ impl Run {
     }
 
     fn serve<K: Kernels>(&self, paths: &Paths, kernels: K, teller: Teller) -> Result<ExitCode, Failure> {
+        if !self.rehearse && !confine::may_load()? {
+            return Err(StartError::Rights.into());
+        }
         let _only = lock(paths)?;
         let mut signals = Signals::new()?;
         if !self.rehearse && !self.keep_capabilities {
