@@ -166,6 +166,11 @@ impl<K: Kernels> Requests<K> {
             }
         };
         let requesters = self.engine.requesters(&name, helper);
+        // A helper that has given up has decided by itself, and its number may be another process's by now: only while it is there does
+        // what was found by that number count.
+        if has_gone(connection) {
+            return;
+        }
         let outcome = self.engine.serve(&name, requesters, arrived, &mut || answer(connection, &Answer::Accepted));
         answer(connection, &Answer::Done(outcome));
     }
@@ -188,6 +193,16 @@ impl<K: Kernels> Requests<K> {
         let Some(bytes) = packet.get(..length).filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
         let name = Ask::parse(bytes).map_err(|bad| bad.to_string())?;
         Ok(Some((peer.pid, name)))
+    }
+}
+
+/// Whether the peer has closed its end.
+fn has_gone(connection: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(connection, PollFlags::RDHUP)];
+    match poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        Ok(_) => polled.iter().any(|polled| polled.revents().intersects(PollFlags::RDHUP | PollFlags::HUP)),
+        // What cannot be known is taken for the worse: the helper decides by itself then.
+        Err(_) => true,
     }
 }
 
