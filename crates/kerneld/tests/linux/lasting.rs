@@ -32,6 +32,31 @@ fn who_may_not_load_does_not_serve() {
 }
 
 #[test]
+fn nothing_that_it_makes_can_be_written_to_by_others() {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    let mut system = System::new(ENFORCE);
+    system.start_carelessly();
+    system.ask("fs-vfat").unwrap();
+    system.say(&["allow", "net-pf-15", "--for", "1h"]);
+    system.say(&["log"]);
+    let mut folders = vec![system.root().join("run"), system.root().join("var")];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let about = std::fs::symlink_metadata(&path).unwrap();
+            // Who may ask is looked at by the daemon itself.
+            assert!(about.file_type().is_socket() || about.mode() & 0o022 == 0, "{}: {:o}", path.display(), about.mode());
+            seen += 1;
+            if about.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    assert!(seen >= 8, "{seen}");
+}
+
+#[test]
 fn ended_in_good_order_it_has_written_everything_and_its_sockets_are_gone() {
     let mut system = System::served(ENFORCE);
     for _ in 0..300 {

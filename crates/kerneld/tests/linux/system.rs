@@ -72,7 +72,19 @@ impl System {
 
     /// Starts the daemon, and waits until it answers.
     pub(crate) fn start(&mut self) {
-        let mut run = self.command("run");
+        let run = self.command("run");
+        self.start_as(run);
+    }
+
+    /// The same from a shell that lets everything be written to by everybody.
+    pub(crate) fn start_carelessly(&mut self) {
+        let own = self.command("run");
+        let mut run = Command::new("sh");
+        run.args(["-c", "umask 0; exec \"$@\"", "sh"]).arg(own.get_program()).args(own.get_args());
+        self.start_as(run);
+    }
+
+    fn start_as(&mut self, mut run: Command) {
         run.args(["--rehearse", "--release", RELEASE, "--syslog", "/nonexistent"]);
         run.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.daemon = Some(run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a daemon"));

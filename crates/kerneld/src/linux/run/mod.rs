@@ -53,6 +53,9 @@ pub(super) use requests::{Requests, listen, readable};
 pub(super) use status::Birth;
 pub(super) use tally::{verdict, who};
 
+/// The permissions that no file or folder of the daemon has.
+const FOR_ROOT: rustix::fs::Mode = rustix::fs::Mode::WGRP.union(rustix::fs::Mode::WOTH);
+
 /// How often the file with the numbers is written.
 const METRICS_EVERY: Duration = Duration::from_secs(15);
 
@@ -123,6 +126,9 @@ impl std::error::Error for StartError {}
 impl Run {
     /// Serves until a signal ends it.
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        // Nothing that is made here is for anyone to write to, however this program was started. What is stricter stays.
+        let own = rustix::process::umask(FOR_ROOT);
+        rustix::process::umask(own | FOR_ROOT);
         let paths = Paths::under(&self.root);
         let mut log = Log::new(self.syslog.clone());
         if self.verbose {
