@@ -56,6 +56,21 @@ fn nothing_that_it_makes_can_be_written_to_by_others() {
     assert!(seen >= 8, "{seen}");
 }
 
+/// Who can write to the kernel's settings has it ask another program: the daemon that is not asked any more says so.
+#[test]
+fn a_kernel_that_asks_another_program_is_noticed() {
+    let mut system = System::new(ENFORCE);
+    system.write("proc/sys/kernel/modprobe", "/usr/sbin/kerneld-request\n");
+    system.start();
+    assert!(system.say(&["status"]).contains("all is well"));
+    system.write("proc/sys/kernel/modprobe", "/tmp/evil\n");
+    let status = system.kerneld(&["status"]);
+    let text = String::from_utf8_lossy(&status.stdout);
+    assert!(status.status.code() == Some(2) && text.contains("the kernel asked kerneld, and does not any more"), "{text}");
+    system.write("proc/sys/kernel/modprobe", "/usr/sbin/kerneld-request\n");
+    assert!(system.say(&["status"]).contains("all is well"));
+}
+
 #[test]
 fn ended_in_good_order_it_has_written_everything_and_its_sockets_are_gone() {
     let mut system = System::served(ENFORCE);

@@ -4,6 +4,7 @@ mod chronicle;
 mod confine;
 mod copy;
 mod devices;
+mod door;
 mod engine;
 mod flights;
 mod kernels;
@@ -158,7 +159,7 @@ impl Run {
             }
         }
         let engine = Arc::new(Engine::new(paths, kernels, teller)?);
-        let birth = Birth { at: Instant::now(), helper: paths.file("/proc/sys/kernel/modprobe") };
+        let birth = Birth { at: Instant::now(), door: door::Door::new(paths) };
         let socket = |path: PathBuf| move |error| StartError::Socket { path, error };
         let requests = Requests::open(&paths.request_socket(), engine.clone()).map_err(socket(paths.request_socket()))?;
         let control = Control::new(paths, engine.clone(), requests.clone(), birth.clone());
@@ -220,6 +221,10 @@ impl<K: Kernels> Main<'_, K> {
                     Event::Reload => drop(self.engine.reload()),
                     Event::ChildEnded => {}
                 }
+            }
+            if let Some(program) = self.birth.door.has_moved() {
+                let text = format!("kernel.modprobe was changed to `{program}`: the kernel does not ask kerneld any more");
+                self.engine.teller().say(Level::Error, &text);
             }
             self.write_metrics();
         }
