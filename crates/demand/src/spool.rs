@@ -75,9 +75,9 @@ pub fn count(spool: &Path) -> io::Result<Left> {
     Ok(Left::Count)
 }
 
-/// The name of a spool that is being taken.
-fn taken(spool: &Path) -> PathBuf {
-    spool.with_extension("taken")
+/// The names of a spool that is being taken, and of its number.
+fn taken(spool: &Path) -> [PathBuf; 2] {
+    ["taken", "lost.taken"].map(|extension| spool.with_extension(extension))
 }
 
 /// Puts the spool aside, so that no helper adds to it any more; one that has it open may still be writing. One that was put aside
@@ -86,14 +86,15 @@ fn taken(spool: &Path) -> PathBuf {
 /// # Errors
 /// Where it cannot be renamed.
 pub fn put_aside(spool: &Path) -> io::Result<bool> {
-    let aside = taken(spool);
-    if aside.exists() {
-        return Ok(true);
+    let mut any = false;
+    for (file, aside) in [spool.to_owned(), lost_beside(spool)].iter().zip(taken(spool)) {
+        any |= aside.exists()
+            || match std::fs::rename(file, &aside) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+                renamed => renamed.map(|()| true)?,
+            };
     }
-    match std::fs::rename(spool, aside) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(lost_beside(spool).exists()),
-        renamed => renamed.map(|()| true),
-    }
+    Ok(any)
 }
 
 /// Reads what was put aside.
@@ -101,9 +102,10 @@ pub fn put_aside(spool: &Path) -> io::Result<bool> {
 /// # Errors
 /// Where it is there and cannot be read.
 pub fn read_aside(spool: &Path) -> io::Result<Spooled> {
-    let mut spooled = Spooled { lost: std::fs::metadata(lost_beside(spool)).map_or(0, |about| about.len()), ..Spooled::default() };
+    let [records, lost] = taken(spool);
+    let mut spooled = Spooled { lost: std::fs::metadata(lost).map_or(0, |about| about.len()), ..Spooled::default() };
     let mut bytes = Vec::new();
-    match File::open(taken(spool)) {
+    match File::open(records) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(spooled),
         // Somebody other than a helper may have put more into it.
         opened => opened?.take(MAX_SPOOL.saturating_mul(2)).read_to_end(&mut bytes)?,
@@ -119,7 +121,7 @@ pub fn read_aside(spool: &Path) -> io::Result<Spooled> {
 
 /// Removes what was put aside, once it is in the journal.
 pub fn finish(spool: &Path) {
-    for file in [taken(spool), lost_beside(spool)] {
+    for file in taken(spool) {
         // What is not there need not be removed; what cannot be removed is read once more, and twice in the journal.
         let _ = std::fs::remove_file(file);
     }

@@ -22,6 +22,15 @@ fn only_one_daemon_serves_a_system_and_a_killed_one_leaves_no_lock() {
     assert_eq!(system.journal().iter().filter(|record| record["result"] == "loaded").count(), 4);
 }
 
+/// Without the right to load, it would have everything fail that the helper can do by itself.
+#[test]
+fn who_may_not_load_does_not_serve() {
+    let system = System::new(ENFORCE);
+    let text = system.without_rights(&["run", "--syslog", "/nonexistent"]);
+    assert!(text.contains("it takes CAP_SYS_MODULE"), "{text}");
+    assert!(!system.paths().request_socket().exists());
+}
+
 #[test]
 fn ended_in_good_order_it_has_written_everything_and_its_sockets_are_gone() {
     let mut system = System::served(ENFORCE);

@@ -2,6 +2,7 @@
 
 mod chronicle;
 mod confine;
+mod copy;
 mod devices;
 mod engine;
 mod flights;
@@ -100,6 +101,7 @@ pub(super) struct Run {
 /// Why the daemon cannot start.
 #[derive(Debug)]
 enum StartError {
+    Rights,
     Running { pid: String },
     Folder { path: PathBuf, error: std::io::Error },
     Socket { path: PathBuf, error: std::io::Error },
@@ -108,6 +110,7 @@ enum StartError {
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Rights => f.write_str("it takes CAP_SYS_MODULE to load modules; `--rehearse` does without"),
             Self::Running { pid } => write!(f, "another daemon serves this system already (pid {pid})"),
             Self::Folder { path, error } => write!(f, "cannot use the folder `{}`: {error}", path.display()),
             Self::Socket { path, error } => write!(f, "cannot listen on `{}`: {error}", path.display()),
@@ -123,7 +126,7 @@ impl Run {
         let paths = Paths::under(&self.root);
         let mut log = Log::new(self.syslog.clone());
         if self.verbose {
-            log = log.with_copy(Box::new(std::io::stderr()));
+            log = log.with_copy(Box::new(copy::Unwaiting(std::io::stderr())));
         }
         let teller = Teller::new(log);
         if self.rehearse {
@@ -135,6 +138,9 @@ impl Run {
     }
 
     fn serve<K: Kernels>(&self, paths: &Paths, kernels: K, teller: Teller) -> Result<ExitCode, Failure> {
+        if !self.rehearse && !confine::may_load()? {
+            return Err(StartError::Rights.into());
+        }
         let _only = lock(paths)?;
         let mut signals = Signals::new()?;
         if !self.rehearse && !self.keep_capabilities {
