@@ -83,6 +83,9 @@ const INITRAMFS: &[File] = &[
     File { path: "/etc/initramfs-tools/scripts/init-top/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/script") },
 ];
 
+/// The folder of what changes the unit.
+const DROP_INS: &str = "/etc/systemd/system/kerneld.service.d";
+
 /// Only with `--leases`.
 const LEASES: &[File] = &[File {
     path: "/etc/systemd/system/kerneld.service.d/leases.conf",
@@ -129,7 +132,10 @@ pub(super) struct Install {
 
 /// Make the kernel ask again what it asked before
 #[derive(Debug, Args)]
-#[command(after_help = "Policy, grants and journal stay. Files that were changed since they were installed stay, too, and are named.")]
+#[command(after_help = "Policy, grants and journal stay. Files that were changed since they were installed stay, too, and are named.
+The service is not stopped:
+
+  systemctl disable --now kerneld && kerneld uninstall && systemctl daemon-reload")]
 pub(super) struct Uninstall {
     #[command(flatten)]
     root: Root,
@@ -229,6 +235,10 @@ impl Uninstall {
                 continue;
             }
             doing.step(&format!("remove {}", path.display()), || std::fs::remove_file(&path))?;
+        }
+        if doing == Doing::Really {
+            // Made for one file; with somebody else's in it, it stays.
+            let _ = std::fs::remove_dir(paths.file(DROP_INS));
         }
         let path = paths.former_modprobe();
         if path.exists() {

@@ -35,6 +35,7 @@ fn what_is_installed_can_be_uninstalled() {
     system.say(&["uninstall"]);
     assert_eq!(system.read(SYSCTL), "/opt/own/modprobe\n");
     let drop_in = "etc/systemd/system/kerneld.service.d/leases.conf";
+    assert!(!system.root().join("etc/systemd/system/kerneld.service.d").exists());
     for gone in ["etc/systemd/system/kerneld.service", drop_in, "etc/sysctl.d/60-kerneld.conf", "etc/initramfs-tools/hooks/kerneld"] {
         assert_eq!(system.read(gone), "", "{gone}");
     }

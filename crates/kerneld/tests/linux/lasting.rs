@@ -22,13 +22,25 @@ fn only_one_daemon_serves_a_system_and_a_killed_one_leaves_no_lock() {
     assert_eq!(system.journal().iter().filter(|record| record["result"] == "loaded").count(), 4);
 }
 
+/// Without the right to load, it would have everything fail that the helper can do by itself.
+#[test]
+fn who_may_not_load_does_not_serve() {
+    let system = System::new(ENFORCE);
+    let text = system.without_rights(&["run", "--syslog", "/nonexistent"]);
+    assert!(text.contains("it takes CAP_SYS_MODULE"), "{text}");
+    assert!(!system.paths().request_socket().exists());
+}
+
 #[test]
 fn ended_in_good_order_it_has_written_everything_and_its_sockets_are_gone() {
     let mut system = System::served(ENFORCE);
     for _ in 0..300 {
         system.ask("net-pf-15").unwrap();
     }
+    // The number in it may be another process's soon, who could keep it alive.
+    std::os::unix::fs::symlink(format!("/proc/{}/fd/0", std::process::id()), system.paths().devices_mark()).unwrap();
     system.end();
+    assert!(std::fs::symlink_metadata(system.paths().devices_mark()).is_err());
     let journal = system.read("var/log/kerneld/journal.jsonl");
     let counted: u64 =
         journal.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["repeated"].as_u64().unwrap()).sum();

@@ -136,6 +136,24 @@ impl System {
         self.command(first).args(rest).output().expect("kerneld runs")
     }
 
+    /// Runs a command that has to fail without the right to load modules, also where these tests have it: what it complains of.
+    #[track_caller]
+    pub(crate) fn without_rights(&self, words: &[&str]) -> String {
+        let (first, rest) = words.split_first().expect("a command");
+        let own = self.command(first);
+        // Whatever it does instead of failing has an end.
+        let mut command = Command::new("timeout");
+        command.args(["10", "setpriv", "--bounding-set", "-sys_module"]);
+        if !rustix::process::geteuid().is_root() {
+            // Who is not root has none to give up, and may not try.
+            command = Command::new("timeout");
+            command.arg("10");
+        }
+        let output = command.arg(own.get_program()).args(own.get_args()).args(rest).output().expect("setpriv of util-linux");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// The same, where it has to succeed: its output.
     #[track_caller]
     pub(crate) fn say(&self, words: &[&str]) -> String {

@@ -6,6 +6,7 @@ mod cpio;
 mod devices;
 mod disk;
 mod host;
+mod installed;
 mod machine;
 mod oracle;
 mod outside;
@@ -23,6 +24,8 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use installed::Installed;
 
 pub use cpio::Archive;
 pub use devices::{WHOLE_TREE, many_devices};
@@ -85,6 +88,14 @@ pub struct Guest {
     devices: Vec<String>,
     limit: Duration,
     monitored: bool,
+    place: Place,
+}
+
+/// Where a guest's root lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Memory,
+    Disk,
 }
 
 impl Guest {
@@ -115,7 +126,7 @@ impl Guest {
 
     /// A guest with nothing but this in its root.
     fn with(machine: Machine, archive: Archive, memory: u32) -> Self {
-        Self { machine, archive, memory, append: String::new(), devices: Vec::new(), limit: LIMIT, monitored: false }
+        Self { machine, archive, memory, append: String::new(), devices: Vec::new(), limit: LIMIT, monitored: false, place: Place::Memory }
     }
 
     /// The kernel that it boots.
@@ -216,8 +227,18 @@ impl Guest {
         let failed = |error: std::io::Error| FetchError { package: "guest".to_owned(), reason: error.to_string() };
         self.archive.file("test.sh", 0o755, script.as_bytes());
         let scratch = tempfile::tempdir().map_err(failed)?;
-        let initramfs = scratch.path().join("initramfs");
-        std::fs::write(&initramfs, self.archive.finish()).map_err(failed)?;
+        let mut initramfs = scratch.path().join("initramfs");
+        let archive = self.archive.finish();
+        match self.place {
+            Place::Memory => std::fs::write(&initramfs, archive).map_err(failed)?,
+            Place::Disk => {
+                let installed =
+                    Installed::make(&archive, &self.machine.release(), &systemd::program("bin/cpio")?, scratch.path()).map_err(failed)?;
+                self.devices.extend(installed.device());
+                self.append = format!("{} {}", installed::APPEND, self.append);
+                initramfs = installed.initramfs;
+            }
+        }
         let mut command = self.machine.command(&initramfs, scratch.path(), self.memory, &self.append)?;
         let mut monitor = None;
         if self.machine.flavour() != Flavour::Uml {

@@ -1,9 +1,12 @@
 //! Guests with Debian 12's own userland: systemd is the first process, udevd looks after devices, users log in by PAM and logind.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{Archive, Flavour, Guest, Machine};
+use super::{Archive, Flavour, Guest, Machine, Place};
 use crate::debian::{self, FetchError};
+
+/// The name of what they are unpacked to.
+const BUNDLE: &str = "debian-root";
 
 /// The packages of such a root: systemd, udev and D-Bus, what these need, and the usual small programs. Unpacked, not installed.
 const PACKAGES: &[&str] = &[
@@ -27,6 +30,7 @@ const PACKAGES: &[&str] = &[
     "libattr1",
     "libaudit1",
     "libblkid1",
+    "libc-bin",
     "libc6",
     "libcap-ng0",
     "libcap2",
@@ -97,8 +101,16 @@ const LINKS: &[(&str, &str)] = &[
     ("var/run", "/run"),
 ];
 
+/// What mkinitramfs wants of dpkg, which is not there.
+const DPKG: &str = "#!/bin/sh\n[ \"$1\" = --print-architecture ] && echo amd64\n";
+
 /// MiB: the root lies in memory.
 const MEMORY: u32 = 1024;
+
+/// A program of these packages, to be run on this machine.
+pub(super) fn program(path: &str) -> Result<PathBuf, FetchError> {
+    Ok(debian::bundle(BUNDLE, PACKAGES)?.join(path))
+}
 
 impl Guest {
     /// A guest with Debian 12's systemd, udev and small programs, and kmod's tools and library, but nothing in `/lib/modules`. The
@@ -109,9 +121,11 @@ impl Guest {
     pub fn systemd(flavour: Flavour) -> Result<Self, FetchError> {
         let machine = Machine::new(flavour)?;
         let failed = |error: std::io::Error| FetchError { package: "systemd".to_owned(), reason: error.to_string() };
-        let tree = debian::bundle("debian-root", PACKAGES)?;
+        let tree = debian::bundle(BUNDLE, PACKAGES)?;
         let mut archive = Archive::merged();
-        for folder in ["proc", "sys", "dev", "tmp", "mnt", "run", "root", "home/user", "steps", "etc/modprobe.d", "var/log", "var/lib"] {
+        for folder in
+            ["proc", "sys", "dev", "tmp", "media", "mnt", "run", "root", "home/user", "steps", "etc/modprobe.d", "var/log", "var/lib"]
+        {
             archive.folder(folder);
         }
         copy(&tree, "", &mut archive).map_err(failed)?;
@@ -123,6 +137,25 @@ impl Guest {
             archive.link(path, target);
         }
         Ok(Self::with(machine, archive, MEMORY))
+    }
+
+    /// Puts the root of [`systemd`](Self::systemd) on a disk, which an initramfs by Debian's `mkinitramfs` mounts: with the modules, hooks
+    /// and scripts that the archive's `/etc/initramfs-tools` names, and virtio's driver for the disk.
+    ///
+    /// # Errors
+    /// [`FetchError`] where a package cannot be had.
+    pub fn on_disk(&mut self) -> Result<&mut Self, FetchError> {
+        let failed = |error: std::io::Error| FetchError { package: "initramfs-tools".to_owned(), reason: error.to_string() };
+        let release = self.machine.release();
+        let config = format!("boot/config-{release}");
+        let package = self.machine.modules().ancestors().find(|above| above.join(&config).exists()).unwrap_or(Path::new("/"));
+        self.archive.copy(&package.join(&config), &config).map_err(failed)?;
+        self.archive.file("usr/bin/dpkg", 0o755, DPKG.as_bytes());
+        self.archive.file("etc/initramfs-tools/modules", 0o644, b"virtio_pci\nvirtio_blk\next4\n");
+        self.archive.file("etc/initramfs-tools/conf.d/test", 0o644, b"MODULES=list\nCOMPRESS=gzip\nRESUME=none\n");
+        self.archive.folder("var/tmp");
+        self.place = Place::Disk;
+        Ok(self)
     }
 }
 

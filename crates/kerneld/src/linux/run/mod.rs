@@ -2,6 +2,7 @@
 
 mod chronicle;
 mod confine;
+mod copy;
 mod devices;
 mod engine;
 mod flights;
@@ -61,8 +62,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long loads that are under way may take when the daemon ends.
 const LAST_LOADS: Duration = Duration::from_secs(5);
 
-/// Said where leases were wanted and nothing will ever be unloaded.
-const NO_LEASES: &str = "leases unload nothing: CAP_NET_ADMIN is missing, without which uses cannot be looked for; `kerneld install --leases` gives it to the service";
+/// Said where leases are wanted, and the rights for them are missing.
+const NO_LEASES: &str = "leases: without CAP_NET_ADMIN uses in network namespaces cannot be looked for, and what could have some stays; \
+    `kerneld install --leases` gives it to the service";
 
 /// Serve the requests of the running kernel, until SIGTERM
 #[derive(Debug, Args)]
@@ -99,6 +101,7 @@ pub(super) struct Run {
 /// Why the daemon cannot start.
 #[derive(Debug)]
 enum StartError {
+    Rights,
     Running { pid: String },
     Folder { path: PathBuf, error: std::io::Error },
     Socket { path: PathBuf, error: std::io::Error },
@@ -107,6 +110,7 @@ enum StartError {
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Rights => f.write_str("it takes CAP_SYS_MODULE to load modules; `--rehearse` does without"),
             Self::Running { pid } => write!(f, "another daemon serves this system already (pid {pid})"),
             Self::Folder { path, error } => write!(f, "cannot use the folder `{}`: {error}", path.display()),
             Self::Socket { path, error } => write!(f, "cannot listen on `{}`: {error}", path.display()),
@@ -122,7 +126,7 @@ impl Run {
         let paths = Paths::under(&self.root);
         let mut log = Log::new(self.syslog.clone());
         if self.verbose {
-            log = log.with_copy(Box::new(std::io::stderr()));
+            log = log.with_copy(Box::new(copy::Unwaiting(std::io::stderr())));
         }
         let teller = Teller::new(log);
         if self.rehearse {
@@ -134,6 +138,9 @@ impl Run {
     }
 
     fn serve<K: Kernels>(&self, paths: &Paths, kernels: K, teller: Teller) -> Result<ExitCode, Failure> {
+        if !self.rehearse && !confine::may_load()? {
+            return Err(StartError::Rights.into());
+        }
         let _only = lock(paths)?;
         let mut signals = Signals::new()?;
         if !self.rehearse && !self.keep_capabilities {
@@ -167,8 +174,8 @@ impl Run {
         manager.tell("STOPPING=1");
         control.end();
         daemon.end();
-        for path in [paths.request_socket(), paths.control_socket(), paths.metrics_socket()] {
-            // Without its name, helpers know at once that nobody listens.
+        for path in [paths.request_socket(), paths.control_socket(), paths.metrics_socket(), paths.devices_mark()] {
+            // Without its name, helpers know at once that nobody listens; and udev, without waiting for whoever has this number next.
             let _ = std::fs::remove_file(path);
         }
         engine.teller().say(Level::Info, "ended");

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use demand::wire::{Answer, Ask, MAX_PACKET, VERSION};
-use demand::{Origin, Outcome, RequestName};
+use demand::wire::{Answer, Ask, BadAsk, MAX_PACKET};
+use demand::{Outcome, RequestName};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
@@ -183,14 +183,10 @@ impl<K: Kernels> Requests<K> {
             return Ok(None);
         };
         if whole > packet.len() {
-            return Err(format!("the message has {whole} bytes, {MAX_PACKET} are allowed"));
+            return Err(BadAsk::TooLong { length: whole }.to_string());
         }
         let Some(bytes) = packet.get(..length).filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
-        let ask: Ask = serde_json::from_slice(bytes).map_err(|error| format!("not a message: {error}"))?;
-        if ask.version != VERSION {
-            return Err(format!("message of version {}, not {VERSION}", ask.version));
-        }
-        let name = RequestName::new(&ask.name, Origin::Helper).map_err(|bad| bad.to_string())?;
+        let name = Ask::parse(bytes).map_err(|bad| bad.to_string())?;
         Ok(Some((peer.pid, name)))
     }
 }
