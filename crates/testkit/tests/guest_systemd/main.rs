@@ -103,7 +103,7 @@ fn udev_leaves_loading_to_a_daemon_that_lives() {
     let mut guest = guest(Flavour::Debian612);
     installed(&mut guest, "mode = \"enforce\"\n[devices]\nfollow = true\n[default]\nverdict = \"allow\"\n");
     guest.archive().file("usr/local/bin/loaders", 0o755, include_bytes!("loaders"));
-    guest.devices(&["-device", "pcie-root-port,id=port,chassis=1,slot=1", "-device", "qemu-xhci,id=usb"]);
+    guest.devices(&["-device", "pcie-root-port,id=socket,chassis=1,slot=1", "-device", "qemu-xhci,id=usb"]);
     guest.devices(&["-blockdev", "driver=null-co,node-name=spare,size=1048576,read-zeroes=on"]).monitored();
     guest.play(&Session::parse(include_str!("udev.session"))).expect("a boot");
 }
