@@ -24,11 +24,20 @@ pub struct Spooled {
     pub lost: u64,
 }
 
+/// What is left of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Its record.
+    Record,
+    /// Its number: there is no room for more.
+    Count,
+}
+
 /// Adds a record. Where the spool is full, only the request is counted.
 ///
 /// # Errors
 /// Where neither can be written.
-pub fn add(spool: &Path, record: &Record) -> io::Result<()> {
+pub fn add(spool: &Path, record: &Record) -> io::Result<Left> {
     let mut line = serde_json::to_vec(record).map_err(io::Error::other)?;
     line.push(b'\n');
     let mut file = match appending(spool) {
@@ -40,9 +49,9 @@ pub fn add(spool: &Path, record: &Record) -> io::Result<()> {
     };
     let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
     if file.metadata()?.len().saturating_add(length) > MAX_SPOOL || file.write(&line).is_ok_and(|written| written != line.len()) {
-        return count_lost(spool);
+        return count(spool);
     }
-    Ok(())
+    Ok(Left::Record)
 }
 
 fn appending(path: &Path) -> io::Result<File> {
@@ -54,14 +63,21 @@ fn lost_beside(spool: &Path) -> PathBuf {
     spool.with_extension("lost")
 }
 
-fn count_lost(spool: &Path) -> io::Result<()> {
+/// Counts a request of which no record can be made.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn count(spool: &Path) -> io::Result<Left> {
     let mut file = appending(&lost_beside(spool))?;
-    if file.metadata()?.len() < MAX_SPOOL { file.write_all(b".") } else { Ok(()) }
+    if file.metadata()?.len() < MAX_SPOOL {
+        file.write_all(b".")?;
+    }
+    Ok(Left::Count)
 }
 
-/// The name of a spool that is being taken.
-fn taken(spool: &Path) -> PathBuf {
-    spool.with_extension("taken")
+/// The names of a spool that is being taken, and of its number.
+fn taken(spool: &Path) -> [PathBuf; 2] {
+    ["taken", "lost.taken"].map(|extension| spool.with_extension(extension))
 }
 
 /// Puts the spool aside, so that no helper adds to it any more; one that has it open may still be writing. One that was put aside
@@ -70,14 +86,15 @@ fn taken(spool: &Path) -> PathBuf {
 /// # Errors
 /// Where it cannot be renamed.
 pub fn put_aside(spool: &Path) -> io::Result<bool> {
-    let aside = taken(spool);
-    if aside.exists() {
-        return Ok(true);
+    let mut any = false;
+    for (file, aside) in [spool.to_owned(), lost_beside(spool)].iter().zip(taken(spool)) {
+        any |= aside.exists()
+            || match std::fs::rename(file, &aside) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+                renamed => renamed.map(|()| true)?,
+            };
     }
-    match std::fs::rename(spool, aside) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(lost_beside(spool).exists()),
-        renamed => renamed.map(|()| true),
-    }
+    Ok(any)
 }
 
 /// Reads what was put aside.
@@ -85,9 +102,10 @@ pub fn put_aside(spool: &Path) -> io::Result<bool> {
 /// # Errors
 /// Where it is there and cannot be read.
 pub fn read_aside(spool: &Path) -> io::Result<Spooled> {
-    let mut spooled = Spooled { lost: std::fs::metadata(lost_beside(spool)).map_or(0, |about| about.len()), ..Spooled::default() };
+    let [records, lost] = taken(spool);
+    let mut spooled = Spooled { lost: std::fs::metadata(lost).map_or(0, |about| about.len()), ..Spooled::default() };
     let mut bytes = Vec::new();
-    match File::open(taken(spool)) {
+    match File::open(records) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(spooled),
         // Somebody other than a helper may have put more into it.
         opened => opened?.take(MAX_SPOOL.saturating_mul(2)).read_to_end(&mut bytes)?,
@@ -103,7 +121,7 @@ pub fn read_aside(spool: &Path) -> io::Result<Spooled> {
 
 /// Removes what was put aside, once it is in the journal.
 pub fn finish(spool: &Path) {
-    for file in [taken(spool), lost_beside(spool)] {
+    for file in taken(spool) {
         // What is not there need not be removed; what cannot be removed is read once more, and twice in the journal.
         let _ = std::fs::remove_file(file);
     }

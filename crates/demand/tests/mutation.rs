@@ -6,6 +6,8 @@
 mod targets;
 
 use demand::policy::{Glob, Grant, Granted, compiled};
+use demand::wire::{Answer, Ask};
+use demand::{MAX_NAME, Outcome};
 
 /// How many damaged inputs each target sees.
 const ROUNDS: u64 = 10_000;
@@ -89,4 +91,22 @@ fn journal_lines() {
     let seeds: Vec<_> = JOURNAL.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect();
     assert!(seeds.len() >= 4 && seeds.iter().all(|line| demand::journal::parse(line).is_ok()));
     run(&seeds, targets::journal_target);
+}
+
+#[test]
+fn questions_and_answers() {
+    let ask = |version, name: &[u8]| serde_json::to_vec(&Ask { version, name: name.to_vec() }).unwrap();
+    let failed = Outcome::Failed { errno: Some(8), text: "Exec format error".to_owned() };
+    let answers = [Answer::Accepted, Answer::Done(Outcome::Loaded), Answer::Done(failed), Answer::Refused("no".to_owned())];
+    let mut seeds: Vec<_> = answers.iter().map(|answer| serde_json::to_vec(answer).unwrap()).collect();
+    seeds.extend([ask(1, b"fs-vfat"), ask(1, &[255; MAX_NAME]), ask(1, "ü".repeat(1024).as_bytes()), ask(9, b"a/b")]);
+    run(&seeds, targets::request_target);
+}
+
+#[test]
+fn trace_pipes() {
+    let line = |rest: &str| format!("            trig-88      [000] .....    12.345678: module_request: {rest}\n");
+    let first = line("net-pf-3 wait=1 call_site=__sock_create") + &line("algif-hash wait=0 call_site=alg_bind [af_alg]");
+    let second = line("fs-a\nb wait=1 call_site=get_fs_type") + "CPU:1 [LOST 12 EVENTS]\n" + &line("x wait=1 call_site=y");
+    run(&[first.into_bytes(), second.into_bytes()], targets::trace_target);
 }

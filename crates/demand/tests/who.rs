@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use demand::who::{Finder, TracingFault};
 use demand::{Attribution, Kind, Origin, Paths, RequestName, Requester};
@@ -77,7 +78,9 @@ impl World {
     fn thread(&self, thread: &Thread<'_>) {
         let whole = self.path(&format!("/proc/{}", thread.tid));
         fill(&whole, thread);
-        fs::create_dir_all(self.path(&format!("/proc/{}/task/{}", thread.process, thread.tid))).unwrap();
+        let task = self.path(&format!("/proc/{}/task/{}", thread.process, thread.tid));
+        fs::create_dir_all(&task).unwrap();
+        fs::copy(whole.join("stat"), task.join("stat")).unwrap();
     }
 
     fn gone(&self, tid: u32) {
@@ -329,4 +332,26 @@ fn what_is_missing_in_tracefs_is_named() {
     fs::create_dir_all(world.path("/sys/kernel/tracing/instances")).unwrap();
     let finder = Finder::open(&world.paths());
     assert_eq!(finder.tracing().unwrap_err().to_string(), "the kernel has no trace event `module/module_request`");
+}
+
+/// Without tracing every thread is looked at, and a user may have as many as he likes.
+#[test]
+fn thousands_of_threads_do_not_keep_others_waiting() {
+    const THREADS: usize = 6000;
+    let end = std::sync::Arc::new((std::sync::Mutex::new(false), std::sync::Condvar::new()));
+    let wait = || {
+        let end = end.clone();
+        let wait = move || drop(end.1.wait_while(end.0.lock().unwrap(), |end| !*end));
+        std::thread::Builder::new().stack_size(16 << 10).spawn(wait)
+    };
+    let threads: Vec<_> = (0..THREADS).map_while(|_| wait().ok()).collect();
+    // The real /proc: how long the kernel takes to tell is what this is about.
+    let finder = Finder::blocked_only(&Paths::default());
+    let start = Instant::now();
+    let _ = finder.requesters(&name("fs-vfat"));
+    let took = start.elapsed();
+    *end.0.lock().unwrap() = true;
+    end.1.notify_all();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert!(took < Duration::from_millis(1500), "{took:?} for {THREADS} threads");
 }

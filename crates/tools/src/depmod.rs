@@ -66,7 +66,7 @@ pub(crate) struct Depmod {
     /// Print the index files instead of writing them
     #[arg(short = 'n', long, visible_alias = "dry-run")]
     show: bool,
-    /// Character that the kernel's symbol names begin with
+    /// Character that symbols begin with, and their names in the index and in System.map do not
     #[arg(short = 'P', long, value_name = "CHAR")]
     symbol_prefix: Option<String>,
     /// Tell of modules that exist twice
@@ -141,7 +141,8 @@ impl Depmod {
         request.output_root.clone_from(&self.outdir);
         request.files = if self.all { Vec::new() } else { files.iter().map(|file| text::to_path(file).into_owned()).collect() };
         request.mode = if self.incremental { Mode::Incremental } else { Mode::Full };
-        request.kernel = self.kernel_symbols(console)?;
+        request.symbol_prefix = self.prefix(console)?;
+        request.kernel = self.kernel_symbols(request.symbol_prefix, console)?;
         request.check = SymbolCheck { unknown: self.errsyms && !request.kernel.is_empty(), versions: self.symvers.is_some() };
         if self.errsyms && request.kernel.is_empty() {
             console.warning("-e needs -E or -F");
@@ -166,9 +167,8 @@ impl Depmod {
         }
     }
 
-    fn kernel_symbols(&self, console: &mut Console) -> Result<KernelSymbols, Failed> {
+    fn kernel_symbols(&self, prefix: Option<char>, console: &mut Console) -> Result<KernelSymbols, Failed> {
         let mut symbols = KernelSymbols::default();
-        let prefix = self.prefix(console)?;
         if let Some(path) = &self.symvers {
             symbols.add_symvers(path).map_err(|e| fatal(console, e))?;
         }

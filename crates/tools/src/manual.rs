@@ -68,7 +68,7 @@ pub(crate) fn run(name: &'static str, arguments: Vec<OsString>) -> u8 {
             console.print(&help)
         }
         Ok(Own { task: Task::Man { directory } }) => written(man(&directory), &directory, &mut console),
-        Ok(Own { task: Task::Links { directory } }) => written(links(&directory), &directory, &mut console),
+        Ok(Own { task: Task::Links { directory } }) => make_links(&directory, &mut console),
         Ok(Own { task: Task::Completions { shell, dir: Some(directory), .. } }) => {
             written(completions(shell, &directory), &directory, &mut console)
         }
@@ -181,18 +181,33 @@ fn print_completions(shell: Shell, command: &str, console: &mut Console) -> Outc
     }
 }
 
-/// Makes symbolic links named after the commands, to the program that runs.
-fn links(directory: &Path) -> io::Result<()> {
+/// Makes the links. Names that somebody else has stay, and are told of: the commands are then not these.
+fn make_links(directory: &Path, console: &mut Console) -> Outcome {
+    let taken = links(directory);
+    let refused = taken.as_ref().is_ok_and(|taken| !taken.is_empty());
+    for path in taken.iter().flatten() {
+        console.error(format_args!("{} is there already, and stays", path.display()));
+    }
+    written(taken.map(drop), directory, console)?;
+    if refused { Err(Failed) } else { Ok(()) }
+}
+
+/// Makes symbolic links named after the commands, to the program that runs; answers the paths at which something else is.
+fn links(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let program = std::env::current_exe()?;
     fs::create_dir_all(directory)?;
+    let mut taken = Vec::new();
     let names = APPLETS.iter().map(|applet| applet.name).filter(|name| !WORDS_OF_KMOD.contains(name));
-    for name in names.chain(["kmod"]) {
-        match std::os::unix::fs::symlink(&program, directory.join(name)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+    for path in names.chain(["kmod"]).map(|name| directory.join(name)) {
+        match std::os::unix::fs::symlink(&program, &path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let same = fs::canonicalize(&path).ok().zip(fs::canonicalize(&program).ok()).is_some_and(|(there, here)| there == here);
+                taken.extend((!same).then_some(path));
+            }
             other => other?,
         }
     }
-    Ok(())
+    Ok(taken)
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use demand::alone::{LastPolicy, serve, status};
 use demand::ask::{NoAnswer, ask};
 use demand::policy::compiled;
 use demand::rehearse::Rehearsal;
+use demand::spool::{self, Left};
 use demand::who::Finder;
-use demand::{Origin, Outcome, Paths, Record, RequestName, Verdict, spool};
+use demand::{Origin, Outcome, Paths, Record, RequestName, Verdict};
 use kmod::linux::Linux;
 
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
@@ -99,6 +100,8 @@ fn serve_request(paths: &Paths, name: &[u8]) -> u8 {
             note(Severity::Error, &format!("{why}: `{}`", String::from_utf8_lossy(name).escape_debug()));
             1
         }
+        // The daemon has counted it.
+        Err(NoAnswer::Refused { .. }) if RequestName::new(name, Origin::Helper).is_err() => 1,
         Err(why) => by_ourselves(paths, name, Some(&why)),
     }
 }
@@ -107,8 +110,9 @@ fn serve_request(paths: &Paths, name: &[u8]) -> u8 {
 fn by_ourselves(paths: &Paths, name: &[u8], why: Option<&NoAnswer>) -> u8 {
     let name = match RequestName::new(name, Origin::Helper) {
         Ok(name) => name,
-        Err(bad) => {
-            note(Severity::Warning, &format!("a request was refused: {bad}"));
+        // Anyone can make the kernel ask for such a name, as often as he likes: the log is not filled with that.
+        Err(_) => {
+            let _ = spool::count(&paths.spool());
             return 1;
         }
     };
@@ -124,6 +128,10 @@ fn by_ourselves(paths: &Paths, name: &[u8], why: Option<&NoAnswer>) -> u8 {
     };
     // Before /run is there, nothing can be left for the daemon; the line in the log is all there is then.
     let left = spool::add(&paths.spool(), &record);
+    if matches!(left, Ok(Left::Count)) {
+        // As many lines in the log as there is room for records: a flood is told by its number.
+        return status(&record.outcome);
+    }
     let reason = why.map_or_else(|| "kerneld was not asked".to_owned(), ToString::to_string);
     let lost = left.err().map(|error| format!("; no record could be left: {error}")).unwrap_or_default();
     note(severity(&record), &format!("{reason}; decided by {}: `{}` {}{lost}", last.source.text(), record.request, word(&record)));

@@ -32,7 +32,7 @@ const ONE_PROCESS: &str = "find /sys/devices -name modalias | xargs sort -u | xa
 
 const RIVALS: &[Rival] = &[
     ("modprobe -b per event, kmod", Tools::Kmod, "/perevent 3 8 /sbin/modprobe -q -b"),
-    ("kerneld coldplug", Tools::Ours, "/usr/sbin/kerneld coldplug --calm 3s --json"),
+    ("kerneld coldplug", Tools::Ours, "/usr/sbin/kerneld coldplug --calm 3s --json 2>/dev/null"),
     ("modprobe -b per event, ours", Tools::Ours, "/perevent 3 8 /sbin/modprobe -q -b"),
     ("modprobe -a until nothing new, kmod", Tools::Kmod, "sh /rounds.sh"),
     ("modprobe -a until nothing new, ours", Tools::Ours, "sh /rounds.sh"),

@@ -43,32 +43,46 @@ pub enum Seen {
 /// Takes the text of a pipe as it comes.
 #[derive(Debug, Default)]
 pub struct Parser {
-    /// A record that has not ended.
+    /// A record that has not ended: whole lines.
     open: Vec<u8>,
+    /// A line that has not ended.
+    line: Vec<u8>,
 }
 
 impl Parser {
     /// Takes more text, answers the events that are complete.
     pub fn feed(&mut self, text: &[u8]) -> Vec<Seen> {
         let mut seen = Vec::new();
-        for line in text.split_inclusive(|byte| *byte == b'\n') {
-            // A real head at the beginning of a line begins a new record, whatever the one before lacks.
-            let begins = self.open.last().is_none_or(|last| *last == b'\n');
-            if (begins && Head::parse(line).is_some()) || self.open.len() > LONGEST {
-                self.open.clear();
-            }
-            self.open.extend_from_slice(line);
-            if !line.ends_with(b"\n") {
-                continue;
-            }
-            if is_loss(&self.open) {
-                seen.push(Seen::Lost);
-                self.open.clear();
-            } else if tail(&self.open).is_some() {
-                seen.extend(request(&self.open).map(Seen::Request));
-                self.open.clear();
+        for part in text.split_inclusive(|byte| *byte == b'\n') {
+            let room = (LONGEST + 1).saturating_sub(self.line.len());
+            self.line.extend(part.iter().take(room));
+            if part.ends_with(b"\n") {
+                let line = std::mem::take(&mut self.line);
+                seen.extend(self.line(&line));
             }
         }
+        seen
+    }
+
+    /// Takes a whole line: what it means is not to depend on where the text was cut.
+    fn line(&mut self, line: &[u8]) -> Option<Seen> {
+        // A real head begins a new record, whatever the one before lacks.
+        if Head::parse(line).is_some() || self.open.len() > LONGEST {
+            self.open.clear();
+        }
+        if line.len() > LONGEST {
+            self.open.clear();
+            return None;
+        }
+        self.open.extend_from_slice(line);
+        let seen = if is_loss(&self.open) {
+            Some(Seen::Lost)
+        } else if tail(&self.open).is_some() {
+            request(&self.open).map(Seen::Request)
+        } else {
+            return None;
+        };
+        self.open.clear();
         seen
     }
 }

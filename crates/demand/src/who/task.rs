@@ -87,30 +87,28 @@ impl Tasks {
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// The numbers of all threads.
-    pub(super) fn all(&self) -> Vec<u32> {
+    /// The numbers of all threads, each behind that of its process.
+    pub(super) fn all(&self) -> Vec<(u32, u32)> {
         let numbers = |folder: &Path| -> Vec<u32> {
             let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
             entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
         };
-        let threads = |process: u32| numbers(&self.proc.join(process.to_string()).join("task"));
+        let threads = |process: u32| {
+            let own = numbers(&self.proc.join(process.to_string()).join("task"));
+            own.into_iter().map(move |thread| (process, thread))
+        };
         numbers(&self.proc).into_iter().flat_map(threads).collect()
+    }
+
+    /// The life of a thread of a process. Of the two files that tell it this is the one for which the kernel does not add up the times of all
+    /// threads of the process: to read the other for each of them takes seconds where there are thousands.
+    pub(super) fn life_of_thread(&self, process: u32, tid: u32) -> Option<Life> {
+        life(&self.file(process, &format!("task/{tid}/stat"))?)
     }
 
     /// The life that a number has now; `None` if there is no such thread.
     pub(super) fn life(&self, tid: u32) -> Option<Life> {
-        let stat = self.file(tid, "stat")?;
-        // The name in parentheses may hold parentheses.
-        let (_, rest) = stat.rsplit_once(')')?;
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        // Field 3 of proc(5) is the first here.
-        let field = |number: usize| fields.get(number - 3).copied();
-        Some(Life {
-            state: field(3)?.bytes().next()?,
-            parent: field(4)?.parse().ok()?,
-            kernel: field(9)?.parse::<u64>().ok()? & KERNEL_THREAD != 0,
-            start: field(22)?.parse().ok()?,
-        })
+        life(&self.file(tid, "stat")?)
     }
 
     /// The name of a thread.
@@ -171,6 +169,21 @@ impl Tasks {
         let link = fs::read_link(self.proc.join(tid.to_string()).join("ns").join(kind)).ok()?;
         link.to_str()?.split_once(":[")?.1.strip_suffix(']')?.parse().ok()
     }
+}
+
+/// A life, as `stat` tells it.
+fn life(stat: &str) -> Option<Life> {
+    // The name in parentheses may hold parentheses.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    // Field 3 of proc(5) is the first here.
+    let field = |number: usize| fields.get(number - 3).copied();
+    Some(Life {
+        state: field(3)?.bytes().next()?,
+        parent: field(4)?.parse().ok()?,
+        kernel: field(9)?.parse::<u64>().ok()? & KERNEL_THREAD != 0,
+        start: field(22)?.parse().ok()?,
+    })
 }
 
 /// The path in the unified hierarchy (`0::/…`), else in the one of the service manager (`1:name=systemd:/…`).

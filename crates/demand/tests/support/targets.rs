@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use demand::policy::{Grant, Policy, PolicyError, Question, Wanted, compiled};
-use demand::{Class, Origin, RequestName, Requester};
+use demand::who::Parser;
+use demand::wire::{Answer, Ask, MAX_PACKET, VERSION};
+use demand::{Class, MAX_NAME, Origin, RequestName, Requester};
 
 /// Asks a policy something, whatever it says.
 fn ask(policy: &Policy, grants: &[Grant]) {
@@ -53,4 +55,32 @@ pub(crate) fn journal_target(bytes: &[u8]) {
         assert!(!line.contains(&b'\n'), "a record is one line");
         assert_eq!(demand::journal::parse(&line).as_ref(), Ok(&record));
     }
+}
+
+/// Any bytes as a packet of the request socket, from either side: a name that is one, and messages that survive being sent on.
+pub(crate) fn request_target(bytes: &[u8]) {
+    if let Ok(name) = Ask::parse(bytes) {
+        assert!(!name.as_str().is_empty() && name.as_str().len() <= MAX_NAME);
+        assert!(!name.as_str().contains(|c: char| c == '/' || c.is_control() || c.is_whitespace()), "{name:?}");
+        let again = Ask { version: VERSION, name: name.as_str().as_bytes().to_vec() };
+        let packet = serde_json::to_vec(&again).expect("a question can be written");
+        assert!(packet.len() <= MAX_PACKET, "every name fits into a packet");
+        assert_eq!(Ask::parse(&packet).expect("a question"), name);
+    }
+    if let Ok(answer) = serde_json::from_slice::<Answer>(bytes) {
+        let packet = serde_json::to_vec(&answer).expect("an answer can be written");
+        assert_eq!(serde_json::from_slice::<Answer>(&packet).expect("an answer"), answer);
+    }
+}
+
+/// Any bytes as the text of a trace pipe, whole and in two parts: the same events, each with a head of its own.
+pub(crate) fn trace_target(bytes: &[u8]) {
+    let whole = Parser::default().feed(bytes);
+    let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+    assert!(whole.len() <= lines, "an event ends with its line");
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    let mut parser = Parser::default();
+    let mut parts = parser.feed(first);
+    parts.extend(parser.feed(second));
+    assert_eq!(parts, whole);
 }

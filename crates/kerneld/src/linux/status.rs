@@ -148,6 +148,9 @@ fn full(state: &State) -> String {
         "helper    kernel.modprobe is {}\n",
         if helper.is_empty() { "empty: the kernel asks for nothing" } else { helper }
     ));
+    if state.asked_elsewhere {
+        text.push_str("WRONG     the kernel asked kerneld, and does not any more: `kerneld install --sysctl-only` puts that right\n");
+    }
     match &state.tracing_fault {
         None => text.push_str("who       by the trace event of each request\n"),
         Some(fault) => text.push_str(&format!("who       by who waits, because tracing does not work: {fault}\n")),

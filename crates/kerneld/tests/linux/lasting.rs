@@ -22,13 +22,65 @@ fn only_one_daemon_serves_a_system_and_a_killed_one_leaves_no_lock() {
     assert_eq!(system.journal().iter().filter(|record| record["result"] == "loaded").count(), 4);
 }
 
+/// Without the right to load, it would have everything fail that the helper can do by itself.
+#[test]
+fn who_may_not_load_does_not_serve() {
+    let system = System::new(ENFORCE);
+    let text = system.without_rights(&["run", "--syslog", "/nonexistent"]);
+    assert!(text.contains("it takes CAP_SYS_MODULE"), "{text}");
+    assert!(!system.paths().request_socket().exists());
+}
+
+#[test]
+fn nothing_that_it_makes_can_be_written_to_by_others() {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    let mut system = System::new(ENFORCE);
+    system.start_carelessly();
+    system.ask("fs-vfat").unwrap();
+    system.say(&["allow", "net-pf-15", "--for", "1h"]);
+    system.say(&["log"]);
+    let mut folders = vec![system.root().join("run"), system.root().join("var")];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let about = std::fs::symlink_metadata(&path).unwrap();
+            // Who may ask is looked at by the daemon itself.
+            assert!(about.file_type().is_socket() || about.mode() & 0o022 == 0, "{}: {:o}", path.display(), about.mode());
+            seen += 1;
+            if about.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    assert!(seen >= 8, "{seen}");
+}
+
+/// Who can write to the kernel's settings has it ask another program: the daemon that is not asked any more says so.
+#[test]
+fn a_kernel_that_asks_another_program_is_noticed() {
+    let mut system = System::new(ENFORCE);
+    system.write("proc/sys/kernel/modprobe", "/usr/sbin/kerneld-request\n");
+    system.start();
+    assert!(system.say(&["status"]).contains("all is well"));
+    system.write("proc/sys/kernel/modprobe", "/tmp/evil\n");
+    let status = system.kerneld(&["status"]);
+    let text = String::from_utf8_lossy(&status.stdout);
+    assert!(status.status.code() == Some(2) && text.contains("the kernel asked kerneld, and does not any more"), "{text}");
+    system.write("proc/sys/kernel/modprobe", "/usr/sbin/kerneld-request\n");
+    assert!(system.say(&["status"]).contains("all is well"));
+}
+
 #[test]
 fn ended_in_good_order_it_has_written_everything_and_its_sockets_are_gone() {
     let mut system = System::served(ENFORCE);
     for _ in 0..300 {
         system.ask("net-pf-15").unwrap();
     }
+    // The number in it may be another process's soon, who could keep it alive.
+    std::os::unix::fs::symlink(format!("/proc/{}/fd/0", std::process::id()), system.paths().devices_mark()).unwrap();
     system.end();
+    assert!(std::fs::symlink_metadata(system.paths().devices_mark()).is_err());
     let journal = system.read("var/log/kerneld/journal.jsonl");
     let counted: u64 =
         journal.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["repeated"].as_u64().unwrap()).sum();

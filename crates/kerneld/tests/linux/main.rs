@@ -4,6 +4,8 @@
 mod install;
 mod lasting;
 mod messages;
+mod mutation;
 mod serving;
 mod system;
+mod targets;
 mod watchdog;

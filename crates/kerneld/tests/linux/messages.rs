@@ -130,6 +130,25 @@ fn a_daemon_that_ends_serves_who_has_connected_and_turns_away_who_comes_later() 
     drop(silent);
 }
 
+/// It has decided by itself, and its number may be another process's: whoever that is must not be judged in its place.
+#[test]
+fn a_helper_that_has_given_up_is_not_served_any_more() {
+    let system = System::served(ENFORCE);
+    system.signal(rustix::process::Signal::STOP);
+    let gone = connection(&system);
+    send(&gone, &packet(VERSION, b"fs-vfat"), SendFlags::NOSIGNAL).unwrap();
+    drop(gone);
+    let stays = connection(&system);
+    send(&stays, &packet(VERSION, b"net-pf-15"), SendFlags::NOSIGNAL).unwrap();
+    system.signal(rustix::process::Signal::CONT);
+    let mut answer = vec![0; MAX_PACKET];
+    let (length, _) = recv(&stays, answer.as_mut_slice(), RecvFlags::empty()).unwrap();
+    assert_eq!(serde_json::from_slice::<Answer>(&answer[..length]).unwrap(), Answer::Done(Outcome::Denied));
+    assert_eq!(system.ask("nosuch").unwrap(), Outcome::Unknown);
+    let names: Vec<_> = system.journal().iter().map(|record| record["request"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(names, ["net-pf-15", "nosuch"]);
+}
+
 #[test]
 fn the_control_socket_takes_lines_of_its_own_and_no_others() {
     let system = System::served(ENFORCE);

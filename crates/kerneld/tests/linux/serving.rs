@@ -149,3 +149,26 @@ fn what_helpers_left_comes_into_the_journal() {
     assert_eq!(left.count(), 3);
     assert!(!system.paths().spool().exists());
 }
+
+#[test]
+fn what_helpers_left_comes_once_however_often_the_daemon_is_ended() {
+    let mut system = System::served(ENFORCE);
+    assert_eq!(system.ask("fs-vfat").unwrap(), Outcome::Loaded);
+    let mut record: demand::Record = serde_json::from_value(system.journal()[0].clone()).unwrap();
+    system.end();
+    for pause in [0, 700, 1500, 2600] {
+        record.request = RequestName::new(format!("left-by-helper-{pause}").as_bytes(), Origin::Helper).unwrap();
+        spool::add(&system.paths().spool(), &record).unwrap();
+        for pause in [pause, 700] {
+            system.start();
+            std::thread::sleep(std::time::Duration::from_millis(pause));
+            system.end();
+        }
+    }
+    let journal = system.read("var/log/kerneld/journal.jsonl");
+    for pause in [0, 700, 1500, 2600] {
+        let name = format!("\"left-by-helper-{pause}\"");
+        assert_eq!(journal.lines().filter(|line| line.contains(&name)).count(), 1, "{name}");
+    }
+    assert!(!system.paths().spool().with_extension("taken").exists());
+}

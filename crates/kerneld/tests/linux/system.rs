@@ -72,7 +72,19 @@ impl System {
 
     /// Starts the daemon, and waits until it answers.
     pub(crate) fn start(&mut self) {
-        let mut run = self.command("run");
+        let run = self.command("run");
+        self.start_as(run);
+    }
+
+    /// The same from a shell that lets everything be written to by everybody.
+    pub(crate) fn start_carelessly(&mut self) {
+        let own = self.command("run");
+        let mut run = Command::new("sh");
+        run.args(["-c", "umask 0; exec \"$@\"", "sh"]).arg(own.get_program()).args(own.get_args());
+        self.start_as(run);
+    }
+
+    fn start_as(&mut self, mut run: Command) {
         run.args(["--rehearse", "--release", RELEASE, "--syslog", "/nonexistent"]);
         run.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.daemon = Some(run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a daemon"));
@@ -134,6 +146,24 @@ impl System {
     pub(crate) fn kerneld(&self, words: &[&str]) -> Output {
         let (first, rest) = words.split_first().expect("a command");
         self.command(first).args(rest).output().expect("kerneld runs")
+    }
+
+    /// Runs a command that has to fail without the right to load modules, also where these tests have it: what it complains of.
+    #[track_caller]
+    pub(crate) fn without_rights(&self, words: &[&str]) -> String {
+        let (first, rest) = words.split_first().expect("a command");
+        let own = self.command(first);
+        // Whatever it does instead of failing has an end.
+        let mut command = Command::new("timeout");
+        command.args(["10", "setpriv", "--bounding-set", "-sys_module"]);
+        if !rustix::process::geteuid().is_root() {
+            // Who is not root has none to give up, and may not try.
+            command = Command::new("timeout");
+            command.arg("10");
+        }
+        let output = command.arg(own.get_program()).args(own.get_args()).args(rest).output().expect("setpriv of util-linux");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// The same, where it has to succeed: its output.

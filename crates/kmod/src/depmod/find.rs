@@ -59,6 +59,7 @@ pub(super) fn find(request: &Request, config: &DepmodConfig, notices: &mut Vec<N
             match walk.directory(&external.directory, &external.directory) {
                 // The same line serves machines that have such modules and others that have none.
                 Err(Error::Io { path, source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    walk.above.clear();
                     walk.notices.push(Notice::MissingDirectory { directory: path });
                 }
                 other => other?,

@@ -77,6 +77,8 @@ pub struct Request {
     pub check: SymbolCheck,
     /// The kernel's own symbols (`-E`, `-F`).
     pub kernel: KernelSymbols,
+    /// A character that symbols begin with, and their names in the index do not (`-P`).
+    pub symbol_prefix: Option<char>,
 }
 
 impl Request {
@@ -92,6 +94,7 @@ impl Request {
             mode: Mode::Full,
             check: SymbolCheck::default(),
             kernel: KernelSymbols::default(),
+            symbol_prefix: None,
         }
     }
 
@@ -187,6 +190,7 @@ pub fn run(request: &Request, config: &DepmodConfig, progress: &(dyn Fn(usize, u
         graph: &graph,
         builtin: &builtin,
         builtin_modinfo: &builtin_modinfo,
+        symbol_prefix: request.symbol_prefix,
     };
     let (scan, outputs) = if request.mode == Mode::Incremental && (read > 0 || before != found.len()) {
         let save = || Output { name: cache::FILE, contents: cache::save(&found, &modules, &facts) };

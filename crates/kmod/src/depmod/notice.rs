@@ -114,7 +114,7 @@ impl fmt::Display for Notice {
             Self::DevnameWithoutNumbers { module, node } => {
                 write!(f, "Module '{module}' has devname ({node}) but lacks major and minor information. Ignoring.")
             }
-            Self::BadKey { key } => write!(f, "`{}` cannot be stored in a .bin index", key.escape_debug()),
+            Self::BadKey { key } => write!(f, "`{}` cannot be stored in a .bin index", text::readable(key).escape_debug()),
             Self::UnknownSymbol { path, symbol } => write!(f, "{} needs unknown symbol {symbol}", text::of_path(path)),
             Self::VersionMismatch { path, symbol, .. } => write!(f, "{} disagrees about version of symbol {symbol}", text::of_path(path)),
             Self::BadLine(bad) => write!(f, "{}: ignoring bad line starting with '{}'", bad.place, bad.word),

@@ -31,6 +31,7 @@ pub(super) struct Material<'a> {
     pub(super) graph: &'a Graph,
     pub(super) builtin: &'a str,
     pub(super) builtin_modinfo: &'a [u8],
+    pub(super) symbol_prefix: Option<char>,
 }
 
 impl Material<'_> {
@@ -158,11 +159,12 @@ fn symbols(material: &Material<'_>) -> Index {
     let mut key = String::new();
     for (symbol, owner) in owners {
         let symbol = text::of_bytes(symbol);
+        let symbol = material.symbol_prefix.and_then(|prefix| symbol.strip_prefix(prefix)).unwrap_or(&symbol);
         let (Some(found), Ok(rank)) = (material.found.get(owner), u32::try_from(owner)) else { continue };
-        symbols::write(&mut text, &symbol, &found.name);
+        symbols::write(&mut text, symbol, &found.name);
         key.clear();
         key.push_str(symbols::PREFIX);
-        key.push_str(&symbol);
+        key.push_str(symbol);
         insert(&mut trie, &key, &found.name, rank, &mut bad);
     }
     Index { text: text::into_bytes(text), bin: trie.finish(), bad }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::{Action, LeftOut, Plan, Step, Why};
 use crate::config::{Config, Rule};
+use crate::file::ModuleFile;
 use crate::index::softdep::Softdep;
 use crate::lookup::{Match, Via, lookup};
 use crate::tree::Tree;
@@ -103,6 +104,12 @@ impl Visited {
             self.known.remove(&key);
         }
     }
+}
+
+/// The name that the module in a file has for the kernel, whatever the file is called.
+fn own_name(path: &str) -> Option<String> {
+    let modinfo = ModuleFile::open(&text::to_path(path)).and_then(|file| file.modinfo()).ok()?;
+    modinfo.value("name").map(|name| name::from_word(&name))
 }
 
 struct Planner<'a> {
@@ -230,9 +237,12 @@ impl Planner<'_> {
         if self.request.ignore_forbid {
             return None;
         }
-        let mut names = vec![module.module.as_str()];
-        names.extend(module.alias.as_deref().filter(|_| module.via != Via::Path));
-        self.config.forbidden(&names)
+        if module.via != Via::Path {
+            let names: Vec<&str> = [module.module.as_str()].into_iter().chain(module.alias.as_deref()).collect();
+            return self.config.forbidden(&names);
+        }
+        let own = module.alias.as_deref().filter(|_| !self.config.forbid.is_empty()).and_then(own_name);
+        self.config.forbidden(&[module.module.as_str(), own.as_deref().unwrap_or(&module.module)])
     }
 
     fn forbidden_softdep(&mut self, module: &str, why: &Why) {

@@ -6,7 +6,7 @@ use kmod::config::{Config, DepmodConfig, Origin, cmdline};
 use kmod::file::{Compression, ModuleFile};
 use kmod::index::{Trie, builtin, dep, devname};
 use kmod::info::Info;
-use kmod::{glob, name};
+use kmod::{glob, name, text};
 
 /// Any bytes as a module file.
 pub(crate) fn file_target(bytes: &[u8]) {
@@ -21,8 +21,8 @@ pub(crate) fn file_target(bytes: &[u8]) {
 pub(crate) fn trie_target(bytes: &[u8]) {
     let Ok(trie) = Trie::from_bytes(bytes.to_vec()) else { return };
     let _ = (trie.search("fs_vfat"), trie.search(""), trie.search("pci:v00008086d00001237sv"));
-    for text in ["fs_vfat", "pci:v00008086d00001237sv00001af4sd00001100bc06sc00i00", "", "*", "ä"] {
-        let _ = trie.search_wild(text);
+    for word in ["fs_vfat", "pci:v00008086d00001237sv00001af4sd00001100bc06sc00i00", "", "*", "ä", "\u{10ffff}"] {
+        let _ = trie.search_wild(word);
     }
     let mut count = 0usize;
     let _ = trie.each(&mut |_, _| count += 1);
@@ -39,7 +39,8 @@ pub(crate) fn compressed_target(bytes: &[u8]) {
 
 /// Any bytes as configuration, kernel command line, text index and `/proc/modules`.
 pub(crate) fn text_target(bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
+    let text = text::of_bytes(bytes);
+    assert_eq!(&*text::to_bytes(&text), bytes, "bytes come back as they were");
     let mut config = Config::default();
     config.parse(Path::new("mutant.conf"), &text, Origin::Administrator);
     config.parse_cmdline(&text);

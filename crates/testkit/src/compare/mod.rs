@@ -76,7 +76,7 @@ const TREES: [(&str, &[Packing]); 4] = [
     ("linux-image-cloud-amd64", &[Packing::AsPackaged, Packing::Xz, Packing::Zst, Packing::Gz]),
     ("linux-image-amd64", &[Packing::AsPackaged, Packing::Xz, Packing::Zst, Packing::Gz]),
     ("linux-image-6.12-cloud-amd64", &[Packing::AsPackaged, Packing::Plain, Packing::Zst, Packing::Gz]),
-    ("linux-image-6.12-amd64", &[Packing::AsPackaged]),
+    ("linux-image-6.12-amd64", &[Packing::AsPackaged, Packing::Plain, Packing::Zst, Packing::Gz]),
 ];
 
 /// Compares everything on every tree: what `cargo xtask compare` prints. `modutils` should be a release build.

@@ -98,27 +98,27 @@ fn run<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, plan: &
         first_time: options.first_time,
         command_options: options.for_commands(),
     };
-    let mut lines = Vec::new();
+    let mut printed = Ok(());
     let mut warnings = Vec::new();
     let mut inserted = Vec::new();
     // The kernel's helper is always quiet (`-q`): finding reasons means reading the module and the kernel's symbols.
     let log = (!hosted && !console.is_silent()).then(LogMark::now);
     let done = act::load(kernel, plan, &conditions, &mut |event| match event {
         Event::Step(step) => {
-            lines.extend(step.line());
+            // Before it is done: a start that hangs is named, and what a command prints stands behind the command.
+            if let Some(line) = step.line().filter(|_| options.verbose) {
+                printed = console.print(&format!("{line}\n")).and(printed);
+            }
             inserted.push(step.clone());
         }
         Event::Warning(text) => warnings.push(text),
     });
-    if options.verbose {
-        console.print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
-    }
     warnings.iter().for_each(|text| console.warning(text));
     let log = log.map(LogMark::lines).unwrap_or_default();
     for step in &inserted {
         odd(step, &log).iter().for_each(|reason| console.warning(format_args!("{}: {reason}", step.module)));
     }
-    done.map_err(|failure| {
+    let loaded = done.map_err(|failure| {
         let reasons =
             if hosted || console.is_silent() { Vec::new() } else { reasons::<K>(&session.tree, &failure, conditions.force, &log) };
         let told = match &reasons[..] {
@@ -129,7 +129,8 @@ fn run<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, plan: &
         report::<K>(target, failure, told, console);
         reasons.iter().for_each(|reason| console.error(format_args!("{}: {reason}", target.module)));
         Failed
-    })
+    });
+    loaded.and(printed)
 }
 
 /// What the kernel only logged of a module that it took.

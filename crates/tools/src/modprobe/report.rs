@@ -48,13 +48,20 @@ pub(super) fn lint_configuration(options: &Modprobe, session: &Session, console:
     if remarks.iter().any(|r| r.effect == Effect::None) { Err(Failed) } else { Ok(()) }
 }
 
-/// `--show-closure`: lines `module PATH`, `firmware FILE`, `builtin NAME` and `unknown NAME`.
+/// `--show-closure`: lines `module PATH`, `firmware FILE`, `builtin NAME` and `unknown NAME`. A word that stands for nothing is an error, and
+/// what the others need is printed all the same.
 pub(super) fn show_closure(options: &Modprobe, session: &Session, console: &mut Console) -> Outcome {
-    let closure = closure(&session.tree, &session.config, &options.words).map_err(|e| fail(console, e))?;
-    if options.json {
-        return console.print_json(&json!(closure));
+    let mut outcome = Ok(());
+    let mut words = Vec::new();
+    for word in &options.words {
+        match load::targets(options, session, word, console) {
+            Ok(_) => words.push(word.clone()),
+            Err(Failed) => outcome = Err(Failed),
+        }
     }
-    console.print(&closure_text(&closure))
+    let closure = closure(&session.tree, &session.config, &words).map_err(|e| fail(console, e))?;
+    let printed = if options.json { console.print_json(&json!(closure)) } else { console.print(&closure_text(&closure)) };
+    printed.and(outcome)
 }
 
 fn closure_text(closure: &Closure) -> String {

@@ -97,21 +97,21 @@ fn attempt<K: Kernel>(
         return show(options, &plan, console).map_err(|Failed| Refusal::Told);
     }
     let force = Force { vermagic: options.force, modversion: options.force };
-    let mut lines = String::new();
+    let mut printed = Ok(());
     let conditions = Conditions { force, command_options: options.for_commands(), ..Conditions::default() };
     let done = act::unload(kernel, &plan, &conditions, &mut |event| {
-        if let Event::Step(step) = event {
-            lines.extend(step.line().map(|line| format!("{line}\n")));
+        if let Event::Step(step) = event
+            && let Some(line) = step.line().filter(|_| options.verbose)
+        {
+            printed = console.print(&format!("{line}\n")).and(printed);
         }
     });
-    if options.verbose {
-        console.print(&lines).map_err(|Failed| Refusal::Told)?;
-    }
-    done.map_err(|failure| match failure {
+    let removed = done.map_err(|failure| match failure {
         Failure::Kernel { step, error } => refused::<K>(options, &step.module, loaded, &error, console),
         Failure::Own(error) => told(console, error),
         Failure::Missing { module } => told(console, format_args!("Module {module} not found.")),
-    })
+    });
+    removed.and(printed.map_err(|Failed| Refusal::Told))
 }
 
 /// What the kernel's answer means, told unless it is only that somebody uses the module.

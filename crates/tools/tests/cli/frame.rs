@@ -82,6 +82,21 @@ fn manual_pages_and_completions_are_written_for_every_command() {
 }
 
 #[test]
+fn links_are_made_for_every_command_and_others_are_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let links = || Outcome::of(bare("modutils").arg("links").arg(dir.path()));
+    links().ok();
+    let link = dir.path().join("modprobe");
+    assert!(std::fs::canonicalize(&link).unwrap().ends_with("modutils"));
+    links().ok();
+    std::fs::remove_file(&link).unwrap();
+    std::fs::write(&link, "kmod's").unwrap();
+    let refused = links().fails();
+    assert_eq!(refused, format!("modutils: ERROR: {} is there already, and stays\n", link.display()));
+    assert_eq!(std::fs::read_to_string(&link).unwrap(), "kmod's");
+}
+
+#[test]
 fn messages_are_plain_where_nobody_watches() {
     let text = Outcome::of(bare("insmod").args(["--kernel", "/nonexistent", "x"])).fails();
     assert!(!text.contains('\x1b'), "{text:?}");
@@ -121,12 +136,15 @@ fn no_dev_null_is_needed() {
     let dir = tempfile::tempdir().unwrap();
     let linked = Command::new("ldd").arg(env!("CARGO_BIN_EXE_modutils")).output().unwrap();
     let listing = String::from_utf8_lossy(&linked.stdout).into_owned();
+    // Copied by another process: what a thread of this one has open for writing, the children of other threads have for a moment, too,
+    // and until then it cannot be run (ETXTBSY).
+    let copy = |from: &str, to: &std::path::Path| assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
     for library in listing.split_whitespace().filter(|word| word.starts_with('/')) {
         let inside = dir.path().join(library.trim_start_matches('/'));
         std::fs::create_dir_all(inside.parent().unwrap()).unwrap();
-        std::fs::copy(library, inside).unwrap();
+        copy(library, &inside);
     }
-    std::fs::copy(env!("CARGO_BIN_EXE_modutils"), dir.path().join("insmod")).unwrap();
+    copy(env!("CARGO_BIN_EXE_modutils"), &dir.path().join("insmod"));
     // Users other than root need a name space of their own for `chroot`.
     let enter = if rustix::process::geteuid().is_root() { "chroot" } else { "unshare -r chroot" };
     let line = format!("exec {enter} {} /insmod --version", dir.path().display());

@@ -68,6 +68,17 @@ fn a_directory_of_any_bytes_is_listed_and_loaded_from() {
     assert!(printed_by_show(&world).starts_with(&wanted));
 }
 
+/// The keys of an index are 7-bit text: such a module is in the text only.
+#[test]
+fn a_module_of_such_a_name_is_told_of() {
+    let world = stacked();
+    let fs_dir = world.path(&format!("lib/modules/{RELEASE}/fs"));
+    fs::copy(fs_dir.join("third.o"), fs_dir.join(OsStr::from_bytes(b"f\xfcnf.o"))).unwrap();
+    let done = run(&world, "depmod", &[b"-b", b".", RELEASE.as_bytes()]);
+    assert!(done.status.success() && contains(&done.stderr, "`f\u{fffd}nf` cannot be stored in a .bin index".as_bytes()), "{done:?}");
+    assert!(contains(&read(&world.path(&format!("lib/modules/{RELEASE}")), "modules.dep"), b"fs/f\xfcnf.o:\n"));
+}
+
 fn printed_by_show(world: &World) -> Vec<u8> {
     let done = run(world, "depmod", &[b"-n", b"-b", b".", RELEASE.as_bytes()]);
     assert!(done.status.success());

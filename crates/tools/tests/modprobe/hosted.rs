@@ -137,6 +137,20 @@ fn forbid_holds_on_every_way() {
     assert_eq!(world.loaded().len(), 3);
 }
 
+/// A file may be called what it likes: the kernel goes by the name in it.
+#[test]
+fn a_forbidden_module_in_a_file_of_another_name_is_forbidden() {
+    let world = stacked();
+    let source = format!("MODINFO(\"name=lower\");\n{HELLO}");
+    let path = world.compile("harmless", &source);
+    configure(&world, "forbid lower\n");
+    let complaint = world.run(&format!("modprobe {}", path.display())).fails();
+    assert!(complaint.contains("forbid lower"), "{complaint}");
+    configure(&world, "forbid other\n");
+    world.run(&format!("modprobe {}", path.display())).ok();
+    assert_eq!(world.loaded().len(), 1);
+}
+
 #[test]
 fn a_blacklist_stops_aliases_only() {
     let world = stacked();

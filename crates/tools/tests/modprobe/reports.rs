@@ -101,6 +101,9 @@ fn a_closure_has_dependencies_softdeps_and_firmware() {
     let lines = world.run("modprobe --show-closure fs-upper").ok();
     let path = |file: &str| format!("module {}\n", tree.join(file).display());
     assert_eq!(lines, format!("{}{}{}unknown ghost\n", path("upper.o"), path("lower.o"), path("third.o")));
+    let partly = world.run("modprobe --show-closure nosuch upper");
+    assert_eq!((partly.status, partly.stdout), (Some(1), lines.clone()), "what the others need is there all the same");
+    assert!(partly.stderr.contains("Module nosuch not found"), "{}", partly.stderr);
     let closure = json(&world.run("modprobe --show-closure --json upper").ok());
     let because: Vec<_> = closure["modules"].as_array().unwrap().iter().map(|m| m["because"].as_str().unwrap()).collect();
     assert_eq!(because, ["asked", "dependency", "softdep"]);

@@ -85,6 +85,15 @@ fn commands_are_given_the_options_of_the_call() {
     assert_eq!(fs::read_to_string(world.path("told")).unwrap(), "-C \"my own.conf\"");
 }
 
+/// With -v a step is printed before it is done.
+#[test]
+fn what_is_done_is_said_first() {
+    let world = stacked();
+    configure(&world, "install third echo done\nremove third echo gone\n");
+    assert_eq!(world.run("modprobe -v third").ok(), "install echo done \ndone\n");
+    assert_eq!(world.run("modprobe -r -v third").ok(), "remove echo gone\ngone\n");
+}
+
 fn depmod(world: &World, configuration: &str, line: &str) -> Outcome {
     fs::write(world.path("depmod.conf"), configuration).unwrap();
     world.run(&format!("depmod -n -b . -C depmod.conf {line} {RELEASE}"))
@@ -142,6 +151,13 @@ fn checks_of_symbols_are_separate() {
     };
     assert!(!unknown("-E symvers") && !unknown("-F map") && !unknown("-F map -E symvers"));
     assert!(unknown("-e -E symvers") && unknown("-e -F map") && unknown("-e -F map -E symvers"));
+}
+
+#[test]
+fn a_prefix_is_taken_off_symbols() {
+    let world = stacked();
+    let told = depmod(&world, "", "-P l").stdout;
+    assert!(told.contains("alias symbol:ower_answer lower\n") && told.contains("fs/upper.o: fs/lower.o\n"), "{told}");
 }
 
 /// What is wrong with an index is told although the word is not found, in which the damage may well be the reason.

@@ -169,6 +169,8 @@ impl Writer {
             drop(desk);
             self.shared.changed.notify_all();
             if ends {
+                // Else the next daemon would read it again.
+                self.finish_spool(&journal);
                 return;
             }
         }
@@ -186,15 +188,20 @@ impl Writer {
         (std::mem::take(&mut desk.inbox), hurried, desk.ends)
     }
 
+    /// Removes what was taken of helpers' records, once it is on the disk.
+    fn finish_spool(&mut self, journal: &Journal) {
+        if self.spooled == Spooled::Taken && journal.is_idle() {
+            spool::finish(&self.paths.spool());
+            self.spooled = Spooled::Nothing;
+        }
+    }
+
     /// Moves what helpers have left into the journal. What is put aside at one look is read at the next: no helper writes to it then.
     fn collect(&mut self, journal: &mut Journal) {
         let path = self.paths.spool();
+        self.finish_spool(journal);
         if self.spooled == Spooled::Taken {
-            if !journal.is_idle() {
-                return;
-            }
-            spool::finish(&path);
-            self.spooled = Spooled::Nothing;
+            return;
         }
         match spool::read_aside(&path) {
             Ok(found) if found == spool::Spooled::default() => {}

@@ -25,6 +25,11 @@ pub(super) enum Enough {
     ButForLeases,
 }
 
+/// Whether this process may load modules at all. One that may not would have every request fail that a helper could have served.
+pub(super) fn may_load() -> io::Result<bool> {
+    Ok(capabilities(None)?.effective.contains(CapabilitySet::SYS_MODULE))
+}
+
 /// Gives up all other capabilities, and the way to get new ones. Answers whether what is left is enough for leases, where there are any.
 pub(super) fn confine(leases: LeaseMode) -> io::Result<Enough> {
     let wanted = if leases == LeaseMode::Off { SERVING } else { SERVING.union(LEASES) };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use demand::carry::Carried;
-use demand::{RequestName, lock};
+use demand::{Outcome, RequestName, lock};
 
 /// What makes two loads identical: the name, and the modules that are to be loaded for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +59,8 @@ struct Landing<'a> {
 
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
+        let crashed = || Outcome::Failed { errno: None, text: "the load that was shared did not come to its end".to_owned() };
+        lock(&self.flight.landed).get_or_insert_with(|| Carried { plan: Vec::new(), outcome: crashed() });
         lock(&self.flights.0).remove(&self.key);
         self.flight.changed.notify_all();
     }
@@ -83,7 +85,7 @@ impl Flight {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use demand::{Origin, Outcome};
+    use demand::Origin;
 
     use super::*;
 
@@ -112,6 +114,26 @@ mod tests {
             }
         });
         assert_eq!((loads.into_inner(), shared.into_inner(), flights.count()), (1, 19, 0));
+    }
+
+    #[test]
+    fn who_shares_a_load_that_panics_is_told_at_once() {
+        let flights = Arc::new(Flights::default());
+        let own = flights.clone();
+        let (begun, wait) = std::sync::mpsc::channel();
+        let crash = std::thread::spawn(move || {
+            own.fly(key("fs-vfat"), Duration::from_secs(1), || {
+                begun.send(()).unwrap();
+                std::thread::sleep(Duration::from_millis(100));
+                panic!("as a load should not");
+            })
+        });
+        wait.recv().unwrap();
+        let start = Instant::now();
+        let shared = flights.fly(key("fs-vfat"), Duration::from_secs(20), || unreachable!("it is shared"));
+        assert!(matches!(shared, Err(Some(Carried { outcome: Outcome::Failed { .. }, .. }))), "{shared:?}");
+        assert!(start.elapsed() < Duration::from_secs(10) && crash.join().is_err());
+        assert_eq!(flights.count(), 0);
     }
 
     #[test]

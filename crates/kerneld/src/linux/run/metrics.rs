@@ -57,6 +57,11 @@ pub(crate) fn text<K: Kernels>(engine: &Engine<K>, birth: &Birth, busy: usize) -
             "0 while helpers have an older policy than the daemon.",
             u64::from(status.policy.compile_fault.is_none()),
         ),
+        (
+            "kerneld_asked",
+            "0 while kernel.modprobe, which was the helper of kerneld, is another program.",
+            u64::from(!status.asked_elsewhere),
+        ),
         ("kerneld_policy_rules", "Rules of the policy in force.", count(status.policy.rules)),
         ("kerneld_grants", "Temporary grants that count now.", count(status.grants)),
         ("kerneld_tracing", "1 where requesters are told by the kernel's trace event.", u64::from(status.tracing_fault.is_none())),

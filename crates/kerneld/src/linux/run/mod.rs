@@ -2,7 +2,9 @@
 
 mod chronicle;
 mod confine;
+mod copy;
 mod devices;
+mod door;
 mod engine;
 mod flights;
 mod kernels;
@@ -52,6 +54,9 @@ pub(super) use requests::{Requests, listen, readable};
 pub(super) use status::Birth;
 pub(super) use tally::{verdict, who};
 
+/// The permissions that no file or folder of the daemon has.
+const FOR_ROOT: rustix::fs::Mode = rustix::fs::Mode::WGRP.union(rustix::fs::Mode::WOTH);
+
 /// How often the file with the numbers is written.
 const METRICS_EVERY: Duration = Duration::from_secs(15);
 
@@ -100,6 +105,7 @@ pub(super) struct Run {
 /// Why the daemon cannot start.
 #[derive(Debug)]
 enum StartError {
+    Rights,
     Running { pid: String },
     Folder { path: PathBuf, error: std::io::Error },
     Socket { path: PathBuf, error: std::io::Error },
@@ -108,6 +114,7 @@ enum StartError {
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Rights => f.write_str("it takes CAP_SYS_MODULE to load modules; `--rehearse` does without"),
             Self::Running { pid } => write!(f, "another daemon serves this system already (pid {pid})"),
             Self::Folder { path, error } => write!(f, "cannot use the folder `{}`: {error}", path.display()),
             Self::Socket { path, error } => write!(f, "cannot listen on `{}`: {error}", path.display()),
@@ -120,10 +127,13 @@ impl std::error::Error for StartError {}
 impl Run {
     /// Serves until a signal ends it.
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        // Nothing that is made here is for anyone to write to, however this program was started. What is stricter stays.
+        let own = rustix::process::umask(FOR_ROOT);
+        rustix::process::umask(own | FOR_ROOT);
         let paths = Paths::under(&self.root);
         let mut log = Log::new(self.syslog.clone());
         if self.verbose {
-            log = log.with_copy(Box::new(std::io::stderr()));
+            log = log.with_copy(Box::new(copy::Unwaiting(std::io::stderr())));
         }
         let teller = Teller::new(log);
         if self.rehearse {
@@ -135,6 +145,9 @@ impl Run {
     }
 
     fn serve<K: Kernels>(&self, paths: &Paths, kernels: K, teller: Teller) -> Result<ExitCode, Failure> {
+        if !self.rehearse && !confine::may_load()? {
+            return Err(StartError::Rights.into());
+        }
         let _only = lock(paths)?;
         let mut signals = Signals::new()?;
         if !self.rehearse && !self.keep_capabilities {
@@ -146,7 +159,7 @@ impl Run {
             }
         }
         let engine = Arc::new(Engine::new(paths, kernels, teller)?);
-        let birth = Birth { at: Instant::now(), helper: paths.file("/proc/sys/kernel/modprobe") };
+        let birth = Birth { at: Instant::now(), door: door::Door::new(paths) };
         let socket = |path: PathBuf| move |error| StartError::Socket { path, error };
         let requests = Requests::open(&paths.request_socket(), engine.clone()).map_err(socket(paths.request_socket()))?;
         let control = Control::new(paths, engine.clone(), requests.clone(), birth.clone());
@@ -169,7 +182,7 @@ impl Run {
         control.end();
         daemon.end();
         for path in [paths.request_socket(), paths.control_socket(), paths.metrics_socket(), paths.devices_mark()] {
-            // Without its name, helpers know at once that nobody listens, and udev that nobody follows devices.
+            // Without its name, helpers know at once that nobody listens; and udev, without waiting for whoever has this number next.
             let _ = std::fs::remove_file(path);
         }
         engine.teller().say(Level::Info, "ended");
@@ -208,6 +221,10 @@ impl<K: Kernels> Main<'_, K> {
                     Event::Reload => drop(self.engine.reload()),
                     Event::ChildEnded => {}
                 }
+            }
+            if let Some(program) = self.birth.door.has_moved() {
+                let text = format!("kernel.modprobe was changed to `{program}`: the kernel does not ask kerneld any more");
+                self.engine.teller().say(Level::Error, &text);
             }
             self.write_metrics();
         }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use demand::wire::{Answer, Ask, MAX_PACKET, VERSION};
-use demand::{Origin, Outcome, RequestName};
+use demand::wire::{Answer, Ask, BadAsk, MAX_PACKET};
+use demand::{Outcome, RequestName};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
@@ -166,6 +166,11 @@ impl<K: Kernels> Requests<K> {
             }
         };
         let requesters = self.engine.requesters(&name, helper);
+        // A helper that has given up has decided by itself, and its number may be another process's by now: only while it is there does
+        // what was found by that number count.
+        if has_gone(connection) {
+            return;
+        }
         let outcome = self.engine.serve(&name, requesters, arrived, &mut || answer(connection, &Answer::Accepted));
         answer(connection, &Answer::Done(outcome));
     }
@@ -183,15 +188,21 @@ impl<K: Kernels> Requests<K> {
             return Ok(None);
         };
         if whole > packet.len() {
-            return Err(format!("the message has {whole} bytes, {MAX_PACKET} are allowed"));
+            return Err(BadAsk::TooLong { length: whole }.to_string());
         }
         let Some(bytes) = packet.get(..length).filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
-        let ask: Ask = serde_json::from_slice(bytes).map_err(|error| format!("not a message: {error}"))?;
-        if ask.version != VERSION {
-            return Err(format!("message of version {}, not {VERSION}", ask.version));
-        }
-        let name = RequestName::new(&ask.name, Origin::Helper).map_err(|bad| bad.to_string())?;
+        let name = Ask::parse(bytes).map_err(|bad| bad.to_string())?;
         Ok(Some((peer.pid, name)))
+    }
+}
+
+/// Whether the peer has closed its end.
+fn has_gone(connection: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(connection, PollFlags::RDHUP)];
+    match poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        Ok(_) => polled.iter().any(|polled| polled.revents().intersects(PollFlags::RDHUP | PollFlags::HUP)),
+        // What cannot be known is taken for the worse: the helper decides by itself then.
+        Err(_) => true,
     }
 }
 

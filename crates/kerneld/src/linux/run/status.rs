@@ -4,6 +4,7 @@ use demand::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::chronicle::JournalState;
+use super::door::Door;
 use super::engine::Engine;
 use super::kernels::Kernels;
 use super::rules::PolicyState;
@@ -52,6 +53,9 @@ pub struct Status {
     pub tracing_fault: Option<String>,
     /// What `kernel.modprobe` is.
     pub helper: Option<String>,
+    /// Whether that was the helper of kerneld since the daemon started, and is not now.
+    #[serde(default)]
+    pub asked_elsewhere: bool,
     /// The journal.
     pub journal: JournalState,
 }
@@ -60,8 +64,8 @@ pub struct Status {
 #[derive(Clone, Debug)]
 pub(crate) struct Birth {
     pub(crate) at: std::time::Instant,
-    /// `/proc/sys/kernel/modprobe`.
-    pub(crate) helper: std::path::PathBuf,
+    /// What the kernel asks.
+    pub(crate) door: Door,
 }
 
 impl Birth {
@@ -76,7 +80,7 @@ impl Birth {
             uptime: self.at.elapsed().as_secs(),
             mode: rules.policy.mode,
             release: engine.stamp().release.clone(),
-            healthy: rules.state.fault.is_none() && rules.state.compile_fault.is_none() && lossless,
+            healthy: rules.state.fault.is_none() && rules.state.compile_fault.is_none() && lossless && !self.door.is_elsewhere(),
         }
     }
 
@@ -96,7 +100,8 @@ impl Birth {
             refused: numbers.refused,
             loading: engine.loading(),
             tracing_fault: engine.tracing_fault(),
-            helper: std::fs::read_to_string(&self.helper).ok().map(|text| text.trim_end().to_owned()),
+            helper: self.door.program(),
+            asked_elsewhere: self.door.is_elsewhere(),
             journal: engine.chronicle().state(),
         }
     }

@@ -88,9 +88,11 @@ static size_t row_of(const char *name)
 /* The modules that are loaded and were not at the last call. */
 static void news(int tell)
 {
-	char line[1024];
+	/* nft_compat and x_tables have hundreds of users, which all stand in one line. */
+	char *line = NULL;
+	size_t room = 0;
 	FILE *list = fopen("/proc/modules", "re");
-	while (list && fgets(line, sizeof line, list)) {
+	while (list && getline(&line, &room, list) > 0) {
 		size_t at = 0;
 		line[strcspn(line, " \n")] = 0;
 		while (at < modules && strcmp(loaded[at], line) != 0)
@@ -101,6 +103,7 @@ static void news(int tell)
 		if (tell)
 			printf(" %s", line);
 	}
+	free(line);
 	if (list)
 		fclose(list);
 }
