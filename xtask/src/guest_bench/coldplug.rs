@@ -38,6 +38,9 @@ const RIVALS: &[Rival] = &[
     ("modprobe -a until nothing new, ours", Tools::Ours, "sh /rounds.sh"),
 ];
 
+/// How many of the rivals, the first of them, run once more on a machine of two processors.
+const ON_TWO: usize = 3;
+
 /// Rounds of one process for all, until three seconds bring nothing new.
 fn rounds() -> String {
     format!(
@@ -55,6 +58,8 @@ fn rounds() -> String {
 #[derive(Clone, Debug, Serialize)]
 struct Row {
     rival: &'static str,
+    /// Processors of the guest.
+    processors: u32,
     /// Milliseconds from the start to the last module, by the guest's clock.
     last_module: u64,
     /// Milliseconds of this machine's processor that the guest took from the start to the last module.
@@ -69,33 +74,40 @@ struct Row {
 pub(super) fn run(json: bool) -> Result<(), Error> {
     let mut rows: Vec<Row> = Vec::new();
     let mut order = Vec::new();
-    for rival in RIVALS.iter().chain([&KERNEL_ALONE]) {
-        let (row, loaded) = measure(rival, &order)?;
+    let on_one = RIVALS.iter().chain([&KERNEL_ALONE]).map(|rival| (rival, 1));
+    for (rival, processors) in on_one.chain(RIVALS.iter().take(ON_TWO).map(|rival| (rival, 2))) {
+        let (row, loaded) = measure(rival, processors, &order)?;
         if order.is_empty() {
             order = loaded;
         }
         if !json {
             let (clock, processor) = (row.last_module as f64 / 1e3, row.processor as f64 / 1e3);
-            println!("{:<38} {clock:>7.2} s  {processor:>7.2} s of processor  {:>3} modules  {}", row.rival, row.modules, row.remark);
+            let Row { rival, processors, modules, remark, .. } = &row;
+            println!("{rival:<38} on {processors} {clock:>7.2} s  {processor:>7.2} s of processor  {modules:>3} modules  {remark}");
         }
         rows.push(row);
     }
     if json {
         println!("{}", serde_json::to_string_pretty(&rows).map_err(surprise)?);
-    } else if let [first, ours, .., alone] = rows.as_slice() {
-        let times = |of: fn(&Row) -> u64, less: u64| (of(first) - less.min(of(first))) as f64 / of(ours).saturating_sub(less).max(1) as f64;
-        println!("one process of kmod per event / kerneld: {:.1}x the time", times(|row| row.last_module, 0));
-        println!("one process of kmod per event / kerneld: {:.1}x the processor", times(|row| row.processor, 0));
-        println!(
-            "the same without the kernel's own work for the modules: {:.1}x the processor",
-            times(|row| row.processor, alone.processor)
-        );
+        return Ok(());
+    }
+    let alone = rows.iter().find(|row| row.rival == KERNEL_ALONE.0).map_or(0, |row| row.processor);
+    for processors in [1, 2] {
+        let mut of = rows.iter().filter(|row| row.processors == processors);
+        let (Some(first), Some(ours)) = (of.next(), of.next()) else { continue };
+        let times = |first: u64, ours: u64| first as f64 / ours.max(1) as f64;
+        let (clock, processor) = (times(first.last_module, ours.last_module), times(first.processor, ours.processor));
+        println!("one process of kmod per event / kerneld, on {processors}: {clock:.1}x the time, {processor:.1}x the processor");
+        if processors == 1 {
+            let less = |row: &Row| row.processor.saturating_sub(alone);
+            println!("  without the kernel's own work for the modules: {:.1}x the processor", times(less(first), less(ours)));
+        }
     }
     Ok(())
 }
 
 /// Boots one rival; also answers the modules that are loaded then, the first first. `order` are those that `/order` lists.
-fn measure(&(rival, tools, command): &Rival, order: &[String]) -> Result<(Row, Vec<String>), Error> {
+fn measure(&(rival, tools, command): &Rival, processors: u32, order: &[String]) -> Result<(Row, Vec<String>), Error> {
     let mut guest = Guest::new(Flavour::Debian61).map_err(surprise)?;
     let modutils = Programs::static_modutils();
     let tree = match tools {
@@ -117,7 +129,7 @@ fn measure(&(rival, tools, command): &Rival, order: &[String]) -> Result<(Row, V
         guest.archive().copy(&program(name), name).map_err(surprise)?;
     }
     guest.archive().file("rounds.sh", 0o644, rounds().as_bytes());
-    guest.memory(WHOLE_TREE).devices(&many_devices());
+    guest.memory(WHOLE_TREE).processors(processors).devices(&many_devices());
     let script = format!(
         "sleep 3\n/watch 4 {command} >/tmp/out\ncat /tmp/out\nwhile read name rest; do echo \"MODULE $name\"; done </proc/modules\n"
     );
@@ -135,7 +147,7 @@ fn measure(&(rival, tools, command): &Rival, order: &[String]) -> Result<(Row, V
     let mut loaded: Vec<String> = console.lines().filter_map(|line| line.strip_prefix("MODULE ")).map(str::to_owned).collect();
     // The newest stands first in /proc/modules.
     loaded.reverse();
-    Ok((Row { rival, last_module, processor, modules, remark }, loaded))
+    Ok((Row { rival, processors, last_module, processor, modules, remark }, loaded))
 }
 
 /// The files of modules, one in a line, as the guest sees them.

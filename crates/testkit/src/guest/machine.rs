@@ -116,7 +116,14 @@ impl Machine {
     ///
     /// # Errors
     /// [`FetchError`] where qemu is neither installed nor to be had.
-    pub(super) fn command(&self, initramfs: &Path, scratch: &Path, memory: u32, append: &str) -> Result<Command, FetchError> {
+    pub(super) fn command(
+        &self,
+        initramfs: &Path,
+        scratch: &Path,
+        memory: u32,
+        processors: u32,
+        append: &str,
+    ) -> Result<Command, FetchError> {
         if self.flavour == Flavour::Uml {
             let mut uml = Command::new(&self.kernel);
             uml.env("TMPDIR", "/dev/shm").env("LD_PRELOAD", xstate_shim(scratch)?);
@@ -127,8 +134,8 @@ impl Machine {
         }
         let mut qemu = qemu()?;
         // kvm is never asked for: where it exists but is nested in software, it hangs.
-        qemu.args(["-M", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-nodefaults", "-no-user-config", "-display", "none"]);
-        qemu.args(["-serial", "stdio", "-no-reboot", "-m", &memory.to_string()]);
+        qemu.args(["-M", "q35", "-accel", "tcg", "-cpu", "max", "-nodefaults", "-no-user-config", "-display", "none"]);
+        qemu.args(["-serial", "stdio", "-no-reboot", "-m", &memory.to_string(), "-smp", &processors.to_string()]);
         qemu.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(initramfs);
         qemu.arg("-append").arg(format!("console=ttyS0 reboot=t mitigations=off no_timer_check tsc=reliable {ARGUMENTS} {append}"));
         Ok(qemu)

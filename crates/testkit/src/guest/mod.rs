@@ -84,6 +84,7 @@ pub struct Guest {
     machine: Machine,
     archive: Archive,
     memory: u32,
+    processors: u32,
     append: String,
     devices: Vec<String>,
     limit: Duration,
@@ -126,7 +127,17 @@ impl Guest {
 
     /// A guest with nothing but this in its root.
     fn with(machine: Machine, archive: Archive, memory: u32) -> Self {
-        Self { machine, archive, memory, append: String::new(), devices: Vec::new(), limit: LIMIT, monitored: false, place: Place::Memory }
+        Self {
+            machine,
+            archive,
+            memory,
+            processors: 1,
+            append: String::new(),
+            devices: Vec::new(),
+            limit: LIMIT,
+            monitored: false,
+            place: Place::Memory,
+        }
     }
 
     /// The kernel that it boots.
@@ -143,6 +154,12 @@ impl Guest {
     /// More memory, in MiB.
     pub fn memory(&mut self, mib: u32) -> &mut Self {
         self.memory = mib;
+        self
+    }
+
+    /// More processors than one.
+    pub fn processors(&mut self, number: u32) -> &mut Self {
+        self.processors = number;
         self
     }
 
@@ -239,7 +256,7 @@ impl Guest {
                 initramfs = installed.initramfs;
             }
         }
-        let mut command = self.machine.command(&initramfs, scratch.path(), self.memory, &self.append)?;
+        let mut command = self.machine.command(&initramfs, scratch.path(), self.memory, self.processors, &self.append)?;
         let mut monitor = None;
         if self.machine.flavour() != Flavour::Uml {
             command.args(&self.devices);

@@ -13,11 +13,12 @@ use kmod::kernel::Kernel;
 use kmod::name;
 use kmod::plan::Step;
 
+use super::further;
 use super::pool::{self, Finished};
 use super::progress::Progress;
 use super::report::{Report, Timing};
 use super::requests::{New, Requests};
-use super::schedule::{Node, Schedule};
+use super::schedule::{Node, Schedule, Turn};
 use super::target::Target;
 use crate::linux::uevents::{DeviceRequest, Followed, Follower, walk};
 
@@ -134,18 +135,20 @@ impl Run {
     /// Takes all devices in that are there.
     fn walk(&mut self) {
         for device in walk(&self.paths) {
-            self.device(device);
+            self.device(device, false);
         }
     }
 
-    fn device(&mut self, device: DeviceRequest) {
+    /// Takes a device in; `behind` where it came up behind another.
+    fn device(&mut self, device: DeviceRequest, behind: bool) {
         match self.requests.add(&device, &self.resolver, &self.last) {
             New::Nothing => {}
             New::Settled => self.news = Instant::now(),
             New::Steps(steps) => {
                 self.news = Instant::now();
                 let resolver = &self.resolver;
-                self.schedule.add(&steps, |module| needs(resolver, module));
+                let turn = if behind { Turn::First } else { further::turn(&device.name) };
+                self.schedule.add(&steps, turn, |module| needs(resolver, module));
             }
         }
         if self.seen.insert(device.clone()) {
@@ -194,7 +197,7 @@ impl Run {
                 self.timings.push((finished.node, Timing { at, took: finished.took }));
                 self.schedule.done(finished.node, finished.done);
             }
-            News::Followed(Followed::Request(device)) => self.device(device),
+            News::Followed(Followed::Request(device)) => self.device(device, true),
             News::Followed(Followed::Other(uevent)) => {
                 if uevent.action == "add" {
                     self.news = Instant::now();

@@ -4,7 +4,7 @@
 //! there are no circles: a plan lists what a module needs before the module, and of softdeps that contradict each other the one is
 //! obeyed that the plan obeys.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use kmod::plan::{Action, Step, Why};
 
@@ -44,10 +44,22 @@ enum Arrow {
     After,
 }
 
+/// Of the steps that can be done now, those with the lesser turn go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Turn {
+    /// Further devices come up behind the driver, and take their time: the sooner it is there, the sooner all is done.
+    First,
+    /// Further devices come up behind it, and soon.
+    Second,
+    /// Nothing waits for it.
+    Last,
+}
+
 #[derive(Debug)]
 struct Entry {
     step: Step,
     state: State,
+    turn: Turn,
     /// How many of those before it are not done.
     open: usize,
     then: Vec<(usize, Arrow)>,
@@ -59,7 +71,7 @@ pub(super) struct Schedule {
     entries: Vec<Entry>,
     by_module: HashMap<String, usize>,
     present: HashSet<String>,
-    ready: VecDeque<usize>,
+    ready: BTreeSet<(Turn, usize)>,
     running: Vec<usize>,
 }
 
@@ -71,7 +83,7 @@ impl Schedule {
 
     /// Adds the steps of a plan that are not there yet; `dependencies` names the modules that a module uses. A module that failed
     /// before is tried once more: another device wants it now.
-    pub(super) fn add(&mut self, steps: &[Step], mut dependencies: impl FnMut(&str) -> Vec<String>) {
+    pub(super) fn add(&mut self, steps: &[Step], turn: Turn, mut dependencies: impl FnMut(&str) -> Vec<String>) {
         let mut before: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for step in steps {
             match &step.why {
@@ -83,6 +95,7 @@ impl Schedule {
         for step in steps {
             let known = self.by_module.get(&step.module).copied();
             if known.is_some_and(|at| !matches!(self.entries[at].state, State::Done(Done::Failed { .. }))) {
+                known.into_iter().for_each(|at| self.hasten(at, turn));
                 continue;
             }
             let at = known.unwrap_or(self.entries.len());
@@ -93,7 +106,7 @@ impl Schedule {
             for module in dependencies(&step.module) {
                 arrows.extend(self.by_module.get(&module).map(|&from| (from, Arrow::Needs)));
             }
-            let entry = Entry { step: step.clone(), state: State::Waiting, open: 0, then: Vec::new() };
+            let entry = Entry { step: step.clone(), state: State::Waiting, turn, open: 0, then: Vec::new() };
             match known {
                 Some(at) => self.entries[at] = Entry { then: std::mem::take(&mut self.entries[at].then), ..entry },
                 None => {
@@ -131,14 +144,26 @@ impl Schedule {
         };
         match settled {
             Some(done) => self.settle(at, done),
-            None if self.entries[at].open == 0 => self.ready.push_back(at),
+            None if self.entries[at].open == 0 => {
+                self.ready.insert((self.entries[at].turn, at));
+            }
             None => {}
+        }
+    }
+
+    /// Gives a step that is waiting its turn earlier, if that is earlier than it was.
+    fn hasten(&mut self, at: usize, turn: Turn) {
+        let entry = &mut self.entries[at];
+        let sooner = entry.turn.min(turn);
+        let before = std::mem::replace(&mut entry.turn, sooner);
+        if self.ready.remove(&(before, at)) {
+            self.ready.insert((sooner, at));
         }
     }
 
     /// The next step that can be done now.
     pub(super) fn next(&mut self) -> Option<(Node, Step)> {
-        let at = self.ready.pop_front()?;
+        let (_, at) = self.ready.pop_first()?;
         self.entries[at].state = State::Running;
         self.running.push(at);
         Some((Node(at), self.entries[at].step.clone()))
@@ -163,7 +188,7 @@ impl Schedule {
                 if failed && arrow == Arrow::Needs {
                     settled.push((to, needs(&module)));
                 } else if waiting.open == 0 && waiting.state == State::Waiting {
-                    self.ready.push_back(to);
+                    self.ready.insert((waiting.turn, to));
                 }
             }
         }
@@ -245,8 +270,8 @@ mod tests {
     #[test]
     fn what_two_plans_share_is_done_once_and_first() {
         let mut schedule = Schedule::new(HashSet::new());
-        schedule.add(&[step("a", of("b_a")), step("b_a", asked())], dependencies);
-        schedule.add(&[step("a", of("c_a")), step("c_a", asked()), step("d", asked())], dependencies);
+        schedule.add(&[step("a", of("b_a")), step("b_a", asked())], Turn::Last, dependencies);
+        schedule.add(&[step("a", of("c_a")), step("c_a", asked()), step("d", asked())], Turn::Last, dependencies);
         let first = ready(&mut schedule);
         assert_eq!(names(&first), ["a", "d"]);
         schedule.done(first[0].0, Done::Loaded);
@@ -259,17 +284,28 @@ mod tests {
     }
 
     #[test]
+    fn what_devices_come_up_behind_goes_first_and_takes_what_it_needs_along() {
+        let mut schedule = Schedule::new(HashSet::new());
+        schedule.add(&[step("a", asked()), step("b", of("c_b")), step("d", asked())], Turn::Last, dependencies);
+        schedule.add(&[step("b", of("c_b")), step("c_b", asked())], Turn::First, dependencies);
+        let (bus, first) = schedule.next().unwrap();
+        assert_eq!(first.module, "b");
+        schedule.done(bus, Done::Loaded);
+        assert_eq!(names(&ready(&mut schedule)), ["c_b", "a", "d"]);
+    }
+
+    #[test]
     fn a_failure_takes_along_what_needs_it_and_not_what_only_comes_after_it() {
         let mut schedule = Schedule::new(HashSet::new());
         let steps = vec![step("soft", before("c_b_a")), step("a", of("c_b_a")), step("b_a", of("c_b_a")), step("c_b_a", asked())];
-        schedule.add(&steps, dependencies);
+        schedule.add(&steps, Turn::Last, dependencies);
         let first = ready(&mut schedule);
         assert_eq!(names(&first), ["soft", "a"]);
         schedule.done(first[0].0, failed());
         schedule.done(first[1].0, failed());
         assert!(schedule.is_idle() && matches!(schedule.outcome("c_b_a"), Some(Done::Failed { errno: None, .. })));
         // Another device wants it: once more, from the bottom.
-        schedule.add(&[step("a", of("b_a")), step("b_a", asked())], dependencies);
+        schedule.add(&[step("a", of("b_a")), step("b_a", asked())], Turn::Last, dependencies);
         let again = ready(&mut schedule);
         assert_eq!(names(&again), ["a"]);
         schedule.done(again[0].0, Done::Loaded);
@@ -280,12 +316,12 @@ mod tests {
     #[test]
     fn what_is_there_or_built_in_is_not_done_and_softdeps_in_a_circle_do_not_wait_for_each_other() {
         let mut schedule = Schedule::new(HashSet::from(["a".to_owned()]));
-        schedule.add(&[step("a", of("b_a")), step("b_a", asked())], dependencies);
-        schedule.add(&[step("y", before("x")), step("x", asked())], dependencies);
-        schedule.add(&[step("x", before("y")), step("y", asked())], dependencies);
+        schedule.add(&[step("a", of("b_a")), step("b_a", asked())], Turn::Last, dependencies);
+        schedule.add(&[step("y", before("x")), step("x", asked())], Turn::Last, dependencies);
+        schedule.add(&[step("x", before("y")), step("y", asked())], Turn::Last, dependencies);
         let builtin = Step { action: Action::Builtin, ..step("built", asked()) };
         let missing = Step { action: Action::Missing, ..step("gone", asked()) };
-        schedule.add(&[builtin, missing], dependencies);
+        schedule.add(&[builtin, missing], Turn::Last, dependencies);
         let first = ready(&mut schedule);
         assert_eq!(names(&first), ["b_a", "y"]);
         schedule.done(first[1].0, failed());
@@ -313,7 +349,7 @@ mod tests {
                     let module = format!("m{}", number + 1);
                     let mut steps: Vec<Step> = uses(&module).iter().map(|used| step(used, of(&module))).collect();
                     steps.push(step(&module, asked()));
-                    schedule.add(&steps, uses);
+                    schedule.add(&steps, Turn::Last, uses);
                 }
                 for (node, module) in ready(&mut schedule) {
                     prop_assert!(uses(&module).iter().all(|used| ended.get(used) == Some(&true)), "{module} too early");
