@@ -34,7 +34,7 @@ pub(super) fn scan_all(tree: &Path, modules: &[&Found], facts: &mut Facts, done:
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let opened = match &directory {
             Ok(directory) => openat(directory, &*text::to_path(&found.listed), flags, Mode::empty()),
-            Err(_) => openat(CWD, &found.path(tree), flags, Mode::empty()),
+            Err(_) => openat(CWD, found.path(tree), flags, Mode::empty()),
         };
         let packed = name::uncompressed(&found.listed).len() < found.listed.len();
         let is_large = |file: &OwnedFd| fstat(file).is_ok_and(|stat| stat.st_size > LARGE);
