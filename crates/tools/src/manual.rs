@@ -153,11 +153,24 @@ fn completable() -> impl Iterator<Item = (&'static str, clap::Command)> {
 /// Writes `NAME.8` for every command.
 fn man(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
-    for (name, definition) in definitions() {
-        let prefix = if WORDS_OF_KMOD.contains(&name) { "kmod-" } else { "" };
-        fs::write(directory.join(format!("{prefix}{name}.8")), page(definition)?)?;
+    for (name, text) in pages()? {
+        fs::write(directory.join(name), text)?;
     }
     Ok(())
+}
+
+/// All pages by the names of their files: of every command, and of the words that belong to the program itself.
+fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut pages = Vec::new();
+    for (name, mut definition) in definitions() {
+        let prefix = if WORDS_OF_KMOD.contains(&name) { "kmod-" } else { "" };
+        pages.push((format!("{prefix}{name}.8"), page(definition.clone())?));
+        definition.build();
+        for word in definition.get_subcommands() {
+            pages.push((format!("{name}-{}.8", word.get_name()), page(word.clone())?));
+        }
+    }
+    Ok(pages)
 }
 
 /// Writes a completion file for every command, named as the shell looks for it.
@@ -212,8 +225,23 @@ fn links(directory: &Path) -> io::Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{completion, definitions, page};
+    use super::{completion, definitions, page, pages};
     use clap_complete::Shell;
+
+    /// A page that another refers to is there.
+    #[test]
+    fn pages_refer_to_pages_that_are_there() {
+        let pages = pages().unwrap();
+        let mut references = 0;
+        for (name, text) in &pages {
+            let text = String::from_utf8(text.clone()).unwrap().replace("\\-", "-");
+            for line in text.lines().filter_map(|line| line.strip_suffix("(8)")) {
+                references += 1;
+                assert!(pages.iter().any(|(page, _)| *page == format!("{line}.8")), "{name} refers to {line}(8)");
+            }
+        }
+        assert!(references >= 8, "only {references} references");
+    }
 
     /// Every option of every command stands in its help, its man page and its completions, with a text.
     #[test]

@@ -38,6 +38,9 @@ const RIVALS: &[Rival] = &[
     ("modprobe -a until nothing new, ours", Tools::Ours, "sh /rounds.sh"),
 ];
 
+/// How often each has its turn: what an emulated machine gets of this one's processors changes from minute to minute.
+const ROUNDS: u32 = 3;
+
 /// How many of the rivals, the first of them, run once more on a machine of two processors.
 const ON_TWO: usize = 3;
 
@@ -70,27 +73,51 @@ struct Row {
     remark: String,
 }
 
-/// Runs all rivals, one after the other.
+impl Row {
+    /// The medians of what a rival took in all rounds, on a machine of so many processors.
+    fn median(rows: &[Self], rival: &str, processors: u32) -> Option<Self> {
+        let of = || rows.iter().filter(|row| row.rival == rival && row.processors == processors);
+        let middle = |value: fn(&Self) -> u64| {
+            let mut values: Vec<u64> = of().map(value).collect();
+            values.sort_unstable();
+            values.get(values.len() / 2).copied()
+        };
+        let (last_module, processor) = (middle(|row| row.last_module)?, middle(|row| row.processor)?);
+        of().next().map(|row| Self { last_module, processor, ..row.clone() })
+    }
+}
+
+impl std::fmt::Display for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (clock, processor) = (self.last_module as f64 / 1e3, self.processor as f64 / 1e3);
+        let Self { rival, processors, modules, remark, .. } = self;
+        write!(f, "{rival:<38} on {processors} {clock:>7.2} s  {processor:>7.2} s of processor  {modules:>3} modules  {remark}")
+    }
+}
+
+/// Runs all rivals, in turn, `ROUNDS` times.
 pub(super) fn run(json: bool) -> Result<(), Error> {
     let mut rows: Vec<Row> = Vec::new();
     let mut order = Vec::new();
     let on_one = RIVALS.iter().chain([&KERNEL_ALONE]).map(|rival| (rival, 1));
-    for (rival, processors) in on_one.chain(RIVALS.iter().take(ON_TWO).map(|rival| (rival, 2))) {
-        let (row, loaded) = measure(rival, processors, &order)?;
-        if order.is_empty() {
-            order = loaded;
+    let all: Vec<(&Rival, u32)> = on_one.chain(RIVALS.iter().take(ON_TWO).map(|rival| (rival, 2))).collect();
+    for round in 1..=ROUNDS {
+        for &(rival, processors) in &all {
+            let (row, loaded) = measure(rival, processors, &order)?;
+            if order.is_empty() {
+                order = loaded;
+            }
+            eprintln!("round {round} of {ROUNDS}: {row}");
+            rows.push(row);
         }
-        if !json {
-            let (clock, processor) = (row.last_module as f64 / 1e3, row.processor as f64 / 1e3);
-            let Row { rival, processors, modules, remark, .. } = &row;
-            println!("{rival:<38} on {processors} {clock:>7.2} s  {processor:>7.2} s of processor  {modules:>3} modules  {remark}");
-        }
-        rows.push(row);
     }
+    let rows: Vec<Row> = all.iter().filter_map(|(rival, processors)| Row::median(&rows, rival.0, *processors)).collect();
     if json {
         println!("{}", serde_json::to_string_pretty(&rows).map_err(surprise)?);
         return Ok(());
     }
+    println!("medians of {ROUNDS} rounds:");
+    rows.iter().for_each(|row| println!("{row}"));
     let alone = rows.iter().find(|row| row.rival == KERNEL_ALONE.0).map_or(0, |row| row.processor);
     for processors in [1, 2] {
         let mut of = rows.iter().filter(|row| row.processors == processors);
@@ -99,8 +126,8 @@ pub(super) fn run(json: bool) -> Result<(), Error> {
         let (clock, processor) = (times(first.last_module, ours.last_module), times(first.processor, ours.processor));
         println!("one process of kmod per event / kerneld, on {processors}: {clock:.1}x the time, {processor:.1}x the processor");
         if processors == 1 {
-            let less = |row: &Row| row.processor.saturating_sub(alone);
-            println!("  without the kernel's own work for the modules: {:.1}x the processor", times(less(first), less(ours)));
+            println!("one process of kmod per event / the kernel's own work alone: {:.1}x the processor", times(first.processor, alone));
+            println!("kerneld / the kernel's own work alone: {:.2}x the processor", times(ours.processor, alone));
         }
     }
     Ok(())
