@@ -75,6 +75,10 @@ impl<K: Kernel> Kernel for Noting<'_, K> {
         self.kernel.modules()
     }
 
+    fn is_present(&mut self, module: &str) -> Result<bool, K::Error> {
+        self.kernel.is_present(module)
+    }
+
     fn insert(&mut self, request: &Insert<'_>) -> Result<Vec<String>, K::Error> {
         let warnings = self.kernel.insert(request)?;
         self.inserted.push(name::from_file(request.path));
@@ -120,14 +124,7 @@ pub fn carry<K: Kernel, G: Guards>(kernel: &mut K, steps: &[Step], guards: &G) -
 
 /// Whether nothing is left to be done.
 fn all_there<K: Kernel>(kernel: &mut K, steps: &[Step]) -> bool {
-    let mut loaded = None;
-    steps.iter().all(|step| match step.action {
-        Action::Builtin => true,
-        _ => loaded
-            .get_or_insert_with(|| kernel.modules().unwrap_or_default())
-            .iter()
-            .any(|module| module.state == "Live" && name::from_word(&module.name) == step.module),
-    })
+    steps.iter().all(|step| matches!(step.action, Action::Builtin) || kernel.is_present(&step.module).unwrap_or(false))
 }
 
 fn one<K: Kernel, G: Guards>(kernel: &mut K, step: &Step, guards: &G) -> Result<(), Outcome> {

@@ -70,14 +70,10 @@ pub fn load<K: Kernel>(
     conditions: &Conditions,
     watch: &mut dyn FnMut(Event<'_>),
 ) -> std::result::Result<(), Failure<K::Error>> {
-    let present = |kernel: &mut K, module: &str| {
-        let modules = kernel.modules().unwrap_or_default();
-        modules.iter().any(|m| name::from_word(&m.name) == module && m.state != "Loading")
-    };
     let mut loaded = Vec::new();
     for step in &plan.steps {
         let asked = matches!(step.why, crate::plan::Why::Asked { .. });
-        if matches!(step.action, Action::Builtin) || present(kernel, &step.module) {
+        if matches!(step.action, Action::Builtin) || kernel.is_present(&step.module).unwrap_or(false) {
             if asked && conditions.first_time {
                 return Err(Error::AlreadyLoaded { module: step.module.clone() }.into());
             }

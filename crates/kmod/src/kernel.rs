@@ -4,6 +4,8 @@ use std::path::Path;
 
 use uapi::Errno;
 
+use crate::name;
+
 /// Whether the versions of a module have to fit the kernel (`-f`, `--force-vermagic`, `--force-modversion`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Force {
@@ -97,6 +99,15 @@ pub trait Kernel {
     /// # Errors
     /// Where the kernel cannot be asked or its list cannot be read.
     fn modules(&mut self) -> Result<Vec<Loaded>, Self::Error>;
+
+    /// Whether a module, by its name with underscores, is in the kernel and its start is over.
+    ///
+    /// # Errors
+    /// Those of [`modules`](Self::modules).
+    fn is_present(&mut self, module: &str) -> Result<bool, Self::Error> {
+        let modules = self.modules()?;
+        Ok(modules.iter().any(|loaded| name::from_word(&loaded.name) == module && loaded.state != "Loading"))
+    }
 
     /// Inserts one module; its dependencies must be there. Answers warnings worth showing.
     ///

@@ -18,6 +18,15 @@ use crate::{Error, Result, name, proc_modules, text};
 /// The module list of the kernel; not there in a kernel without modules.
 const MODULES: &str = "/proc/modules";
 
+/// A folder for each module that is loaded, and for those of the built-in ones that have parameters.
+const SYSFS: &str = "/sys/module";
+
+/// The state of a module below this folder, `coming`, `live` or `going`; `None` where it is not loaded, or built in.
+fn initstate(sysfs: &Path, module: &str) -> Option<String> {
+    let state = fs::read_to_string(sysfs.join(text::to_path(module)).join("initstate")).ok()?;
+    Some(state.trim_end().to_owned())
+}
+
 /// The release of the running kernel, as `uname -r` prints it.
 #[must_use]
 pub fn release() -> String {
@@ -56,6 +65,16 @@ impl Kernel for Linux {
         }
     }
 
+    /// Asks for this module alone: the list of all is long, and made anew by the kernel for each reader.
+    fn is_present(&mut self, module: &str) -> Result<bool> {
+        match initstate(Path::new(SYSFS), module) {
+            Some(state) => Ok(state == "live"),
+            None if Path::new(SYSFS).exists() => Ok(false),
+            // sysfs is not mounted, as in an early initramfs.
+            None => Ok(self.modules()?.iter().any(|loaded| name::from_word(&loaded.name) == module && loaded.state == "Live")),
+        }
+    }
+
     fn insert(&mut self, request: &Insert<'_>) -> Result<Vec<String>> {
         load::insert(request).map(|()| Vec::new())
     }
@@ -76,5 +95,24 @@ impl Kernel for Linux {
 
     fn number(error: &Error) -> Option<i32> {
         Some(error.errno())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_without_initstate_is_not_loaded() {
+        let sysfs = tempfile::tempdir().unwrap();
+        for (module, state) in [("vfat", "live\n"), ("slow", "coming\n")] {
+            fs::create_dir(sysfs.path().join(module)).unwrap();
+            fs::write(sysfs.path().join(module).join("initstate"), state).unwrap();
+        }
+        fs::create_dir(sysfs.path().join("tcp_cubic")).unwrap();
+        assert_eq!(initstate(sysfs.path(), "vfat").as_deref(), Some("live"));
+        assert_eq!(initstate(sysfs.path(), "slow").as_deref(), Some("coming"));
+        assert_eq!(initstate(sysfs.path(), "tcp_cubic"), None);
+        assert_eq!(initstate(sysfs.path(), "absent"), None);
     }
 }

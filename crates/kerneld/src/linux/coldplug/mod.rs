@@ -4,7 +4,6 @@
 //! threads: many drivers sleep while they probe. Devices that appear behind new drivers (the disks of a controller) are announced by
 //! the kernel meanwhile and join the graph. A system without announcements is walked again until nothing new is found.
 
-mod further;
 mod pool;
 mod progress;
 mod report;

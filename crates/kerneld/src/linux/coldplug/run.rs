@@ -13,14 +13,13 @@ use kmod::kernel::Kernel;
 use kmod::name;
 use kmod::plan::Step;
 
-use super::further;
 use super::pool::{self, Finished};
 use super::progress::Progress;
 use super::report::{Report, Timing};
 use super::requests::{New, Requests};
-use super::schedule::{Node, Schedule, Turn};
+use super::schedule::{Node, Schedule};
 use super::target::Target;
-use crate::linux::uevents::{DeviceRequest, Followed, Follower, walk};
+use crate::linux::uevents::{DeviceRequest, Followed, Follower, Turn, turn, walk};
 
 /// How often files that are waited for are looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -147,7 +146,7 @@ impl Run {
             New::Steps(steps) => {
                 self.news = Instant::now();
                 let resolver = &self.resolver;
-                let turn = if behind { Turn::First } else { further::turn(&device.name) };
+                let turn = if behind { Turn::First } else { turn(&device.name) };
                 self.schedule.add(&steps, turn, |module| needs(resolver, module));
             }
         }

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use kmod::plan::{Action, Step, Why};
 
+use crate::linux::uevents::Turn;
+
 /// A step in the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Node(usize);
@@ -42,17 +44,6 @@ enum Arrow {
     Needs,
     /// The other comes first, whatever becomes of it.
     After,
-}
-
-/// Of the steps that can be done now, those with the lesser turn go first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Turn {
-    /// Further devices come up behind the driver, and take their time: the sooner it is there, the sooner all is done.
-    First,
-    /// Further devices come up behind it, and soon.
-    Second,
-    /// Nothing waits for it.
-    Last,
 }
 
 #[derive(Debug)]

@@ -6,12 +6,14 @@
 
 mod follower;
 mod message;
+mod turn;
 mod walk;
 
 use demand::{Origin, RequestName, Requester};
 
 pub use follower::{Followed, Follower};
 pub use message::{NoUevent, Uevent};
+pub use turn::{Turn, turn};
 pub use walk::{device, walk};
 
 /// A device asks for a driver.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use demand::{Attribution, Device, Kind, Paths, Requester};
 
-use super::DeviceRequest;
+use super::{DeviceRequest, turn};
 
 /// Folders in which no device lies: skipping them saves half of the walk.
 const NO_DEVICES: &[&str] = &["power", "statistics", "msi_irqs", "queues", "trace", "cpufreq", "cpuidle", "topology", "cache", "iommu"];
@@ -16,12 +16,13 @@ const DEEPEST: usize = 40;
 /// What attributes named `removable` say; those of disks hold `0` or `1` and are about the medium.
 const REMOVABLE: &[&str] = &["removable", "fixed", "unknown"];
 
-/// All devices that ask for something, in the order of their paths. What cannot be read is passed over: devices go away while one
+/// All devices that ask for something: those first that others come up behind, else in the order of their paths. What cannot be read is passed over: devices go away while one
 /// looks.
 #[must_use]
 pub fn walk(paths: &Paths) -> Vec<DeviceRequest> {
     let mut found = Vec::new();
     folder(&paths.file("/sys"), &paths.file("/sys/devices"), None, DEEPEST, &mut found);
+    found.sort_by_key(|device| turn(&device.name));
     found
 }
 

@@ -3,7 +3,16 @@
 
 use demand::RequestName;
 
-use super::schedule::Turn;
+/// When the driver of a device has its turn, of all that can be loaded at a time: those with the lesser turn go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Turn {
+    /// Further devices come up behind the driver, and take their time: the sooner it is there, the sooner all is done.
+    First,
+    /// Further devices come up behind it, and soon.
+    Second,
+    /// Nothing waits for it.
+    Last,
+}
 
 /// Class and subclass of controllers, as a PCI modalias has them (`include/linux/pci_ids.h`); an empty subclass stands for all.
 const CONTROLLERS: &[(&str, &str, Turn)] = &[
@@ -21,12 +30,22 @@ const CONTROLLERS: &[(&str, &str, Turn)] = &[
 /// The vendor of virtio devices: the driver of the bus makes a device of the bus `virtio` of each.
 const VIRTIO: &str = "v00001AF4";
 
+/// The same by the generic names of the Devicetree Specification (2.2.2), as a modalias of a device tree has them behind `of:N`.
+const NODES: &[(&str, Turn)] =
+    &[("usb", Turn::First), ("pcie", Turn::Second), ("mmc", Turn::Second), ("sata", Turn::Second), ("ide", Turn::Second)];
+
 /// When the driver of a device with this modalias has its turn.
-pub(super) fn turn(modalias: &RequestName) -> Turn {
-    let Some(pci) = modalias.as_str().strip_prefix("pci:") else { return Turn::Last };
-    let class = |(base, sub, turn): &(&str, &str, Turn)| pci.contains(&format!("bc{base}sc{sub}")).then_some(*turn);
-    let virtio = pci.starts_with(VIRTIO).then_some(Turn::Second);
-    CONTROLLERS.iter().find_map(class).or(virtio).unwrap_or(Turn::Last)
+#[must_use]
+pub fn turn(modalias: &RequestName) -> Turn {
+    let name = modalias.as_str();
+    let known = if let Some(pci) = name.strip_prefix("pci:") {
+        let class = |(base, sub, turn): &(&str, &str, Turn)| pci.contains(&format!("bc{base}sc{sub}")).then_some(*turn);
+        CONTROLLERS.iter().find_map(class).or(pci.starts_with(VIRTIO).then_some(Turn::Second))
+    } else {
+        let node = name.strip_prefix("of:N").and_then(|node| Some(node.split_once('T')?.0));
+        NODES.iter().find_map(|(name, turn)| (node == Some(*name)).then_some(*turn))
+    };
+    known.unwrap_or(Turn::Last)
 }
 
 #[cfg(test)]
@@ -41,6 +60,8 @@ mod tests {
         assert_eq!(of("pci:v00001AF4d00001004sv00001AF4sd00000008bc01sc00i00"), Turn::Second);
         assert_eq!(of("pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00"), Turn::Second);
         assert_eq!(of("pci:v00008086d00002668sv00001AF4sd00001100bc04sc03i00"), Turn::Last);
+        assert_eq!(of("of:NusbT(null)Csnps,dwc3"), Turn::First);
+        assert_eq!(of("of:Nusb-phyT(null)Crockchip,rk3399-usb2phy"), Turn::Last);
         assert_eq!(of("cpu:type:x86,ven0002fam000Fmod006B:feature:,0000"), Turn::Last);
     }
 }
