@@ -57,7 +57,7 @@ impl Session {
     /// Tells what was wrong with indexes so far.
     pub(super) fn tell_problems(&self, console: &mut Console) {
         for problem in self.tree.take_problems() {
-            console.warning(format_args!("{problem}; the text that the index was made from is read instead, if it is there"));
+            console.warning(problem);
         }
     }
 }

@@ -177,6 +177,30 @@ fn a_damaged_index_is_told_of_in_any_case() {
     assert!(!world.run("modprobe -D lower").fails().contains("WARNING"));
 }
 
+/// A full disk leaves indexes that begin well and end too early, as kmod's depmod renames them into place all the same.
+#[test]
+fn an_index_that_is_cut_off_is_replaced_by_its_text() {
+    let world = stacked();
+    let tree = world.path(&format!("lib/modules/{RELEASE}"));
+    let whole: Vec<String> = ["modprobe -D fs-upper", "modprobe -c", "modinfo -n upper"].map(|line| world.run(line).ok()).into();
+    for name in ["modules.dep", "modules.alias", "modules.symbols"] {
+        let bin = tree.join(format!("{name}.bin"));
+        let bytes = fs::read(&bin).unwrap();
+        for length in [13, bytes.len() / 2, bytes.len() - 1] {
+            fs::write(&bin, &bytes[..length]).unwrap();
+            for (line, wanted) in ["modprobe -D fs-upper", "modprobe -c", "modinfo -n upper"].into_iter().zip(&whole) {
+                let told = world.run(line);
+                assert_eq!(told.stdout, *wanted, "{line} with {length} bytes of {name}.bin: {}", told.stderr);
+            }
+        }
+        fs::write(&bin, &bytes[..13]).unwrap();
+        let line = if name == "modules.dep" { "modprobe -D upper" } else { "modprobe -c" };
+        let told = world.run(line).stderr;
+        assert!(told.contains(&format!("`{name}` is read instead; `depmod {RELEASE}` makes the indexes anew")), "{told}");
+        fs::write(&bin, bytes).unwrap();
+    }
+}
+
 #[test]
 fn a_module_may_export_nothing() {
     let world = stacked();
