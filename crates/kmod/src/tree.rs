@@ -78,8 +78,7 @@ impl Tree {
     /// Those of a damaged index.
     pub fn modules(&self) -> Result<Vec<(String, DepLine)>> {
         let mut modules = Vec::new();
-        self.dep_index()
-            .each(&mut |name, value| modules.extend(DepLine::parse(&value.text).ok().map(|line| (name.to_owned(), line))))?;
+        self.dep_index().each(&mut |name, value| modules.extend(DepLine::parse(&value.text).ok().map(|line| (name.to_owned(), line))))?;
         Ok(modules)
     }
 
@@ -102,7 +101,11 @@ impl Tree {
     /// The index of aliases of what is built in.
     #[must_use]
     pub fn builtin_aliases(&self) -> Index<'_> {
-        Index::new(self, &self.builtin_alias, Files { bin: "modules.builtin.alias.bin", text: "modules.builtin.modinfo", read: builtin_alias_lines })
+        Index::new(
+            self,
+            &self.builtin_alias,
+            Files { bin: "modules.builtin.alias.bin", text: "modules.builtin.modinfo", read: builtin_alias_lines },
+        )
     }
 
     fn builtin_index(&self) -> Index<'_> {

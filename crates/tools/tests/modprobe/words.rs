@@ -143,7 +143,7 @@ fn checks_of_symbols_are_separate() {
         world.compile("lonely", "extern int nobody(void);\nint init_module(void) { return nobody(); }\nvoid cleanup_module(void) {}\n");
     fs::rename(object, world.path(&format!("lib/modules/{RELEASE}/fs/lonely.o"))).unwrap();
     fs::write(world.path("symvers"), "0x00000001\tprintk\tvmlinux\tEXPORT_SYMBOL\n").unwrap();
-    fs::write(world.path("map"), "0000000000000000 T printk\n").unwrap();
+    fs::write(world.path("map"), "0000000000000000 T printk\n0000000000000000 r __ksymtab_printk\n").unwrap();
     let unknown = |line: &str| {
         let told = depmod(&world, "", line);
         assert_eq!(told.status, Some(0), "{told:?}");
@@ -151,6 +151,39 @@ fn checks_of_symbols_are_separate() {
     };
     assert!(!unknown("-E symvers") && !unknown("-F map") && !unknown("-F map -E symvers"));
     assert!(unknown("-e -E symvers") && unknown("-e -F map") && unknown("-e -F map -E symvers"));
+    fs::write(world.path("map"), "0000000000000000 T nobody\n0000000000000000 r __ksymtab_printk\n").unwrap();
+    assert!(unknown("-e -F map"), "the kernel has it, but does not export it");
+    fs::write(world.path("map"), "").unwrap();
+    let mut linux = world.command("depmod");
+    let told = Outcome::of(linux.env_remove("MODUTILS_KERNEL").args(["-n", "-e", "-F", "map", "-b", ".", RELEASE])).stderr;
+    assert!(told.contains("`map` names no symbol that the kernel exports: -e checks nothing\n"), "{told}");
+}
+
+/// A name that the kernel has for itself may be the name of what a module exports: `make modules_install` gives the whole System.map.
+#[test]
+fn a_symbol_that_the_kernel_does_not_export_hides_no_module() {
+    let world = stacked();
+    fs::write(world.path("map"), "0000000000000000 t lower_answer\n0000000000000000 r __ksymtab_printk\n").unwrap();
+    let told = depmod(&world, "", "-ae -F map").stdout;
+    assert!(told.contains("fs/upper.o: fs/lower.o\n"), "{told}");
+    fs::write(world.path("map"), "0000000000000000 r __ksymtab_lower_answer\n").unwrap();
+    let told = depmod(&world, "", "-ae -F map").stdout;
+    assert!(told.contains("fs/upper.o:\n"), "{told}");
+}
+
+#[test]
+fn checksums_are_compared_with_e_only() {
+    let world = stacked();
+    let object =
+        world.compile("asks", "extern int printk(void);\nint init_module(void) { return printk(); }\nvoid cleanup_module(void) {}\n");
+    fs::rename(object, world.path(&format!("lib/modules/{RELEASE}/fs/asks.o"))).unwrap();
+    let symvers = |crc: &str| fs::write(world.path("symvers"), format!("{crc}\tprintk\tvmlinux\tEXPORT_SYMBOL\n")).unwrap();
+    symvers("0x00000001");
+    world.run(&format!("modpost --symvers symvers --release {RELEASE} lib/modules/{RELEASE}/fs/asks.o")).ok();
+    let differs = |line: &str| depmod(&world, "", line).stderr.contains("asks.o disagrees about version of symbol printk\n");
+    assert!(!differs("-e -E symvers"));
+    symvers("0x00000002");
+    assert!(differs("-e -E symvers") && !differs("-E symvers"));
 }
 
 #[test]
