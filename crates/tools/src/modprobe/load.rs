@@ -70,7 +70,7 @@ pub(super) fn targets(options: &Modprobe, session: &Session, word: &str, console
             options.complain(console, format_args!("Module {word} not found in directory {}", text::of_path(session.tree.directory())));
             return Err(Failed);
         }
-        return Ok(vec![Match { module: name::from_path(word), alias: Some(word.to_owned()), via: Via::Path }]);
+        return Ok(vec![Match { word: word.to_owned(), module: name::from_path(word), alias: Some(word.to_owned()), via: Via::Path }]);
     }
     find(&session.tree, &session.config, word).map_err(|error| {
         match error {

@@ -34,7 +34,7 @@ Examples:
   modprobe -n --graph=svg btrfs >btrfs.svg   # what loading it would do, and why
 
 Configuration, beside the lines that modprobe.d(5) has:
-  forbid PATTERN                # never loaded: by name, alias, path, dependency or softdep";
+  forbid PATTERN...             # never loaded: by name, alias, path, dependency or softdep";
 
 /// Load or unload a module together with what it needs
 #[derive(Parser)]
