@@ -75,6 +75,7 @@ pub(super) fn targets(options: &Modprobe, session: &Session, word: &str, console
     find(&session.tree, &session.config, word).map_err(|error| {
         match error {
             Error::NotFound { name, directory } => {
+                session.not_found();
                 options.complain(console, format_args!("Module {name} not found in directory {}", text::of_path(&directory)));
             }
             other => console.fatal(other),

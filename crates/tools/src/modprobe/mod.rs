@@ -168,6 +168,7 @@ impl Modprobe {
         let session = Session::open(self, kernel, console)?;
         let outcome = self.task(&session, kernel, console);
         session.tell_problems(console);
+        session.tell_absence(console);
         // The process ends: to give back each of its many small pieces of memory first would take longer than some of the tasks.
         std::mem::forget(session);
         outcome

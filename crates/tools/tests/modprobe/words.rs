@@ -234,6 +234,30 @@ fn an_index_that_is_cut_off_is_replaced_by_its_text() {
     }
 }
 
+/// Where nothing can be found, the tree is to blame: after an upgrade, or before the first depmod.
+#[test]
+fn a_tree_without_modules_is_told_of_once() {
+    let world = World::new();
+    let told = |line: &[&str]| {
+        let mut command = world.command(line[0]);
+        Outcome::of(command.env_remove("MODUTILS_KERNEL").args(&line[1..])).fails()
+    };
+    let running = String::from_utf8(std::process::Command::new("uname").arg("-r").output().unwrap().stdout).unwrap();
+    let running = running.trim();
+    for (made, reason) in [
+        ("other", format!("no `{}`: no modules of this release", world.path("other/lib/modules").join(running).display())),
+        ("other/lib/modules/0.1", format!("the modules of the running kernel {running} are gone")),
+        (&format!("other/lib/modules/{running}"), format!("`depmod {running}` makes it")),
+    ] {
+        fs::create_dir_all(world.path(made)).unwrap();
+        let text = told(&["modprobe", "-a", "-d", "other", "a", "b"]);
+        assert_eq!(text.matches(&reason).count(), 1, "{text}");
+        assert!(text.contains("Module a not found") && text.contains("Module b not found"), "{text}");
+        assert_eq!(told(&["modprobe", "-q", "-d", "other", "a"]), "");
+        assert_eq!(told(&["modprobe", "-d", "other", "-S", running, "a"]).lines().count(), 1, "who names a release knows");
+    }
+}
+
 #[test]
 fn a_module_may_export_nothing() {
     let world = stacked();
