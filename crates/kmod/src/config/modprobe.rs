@@ -188,11 +188,12 @@ impl Config {
         // A rule about a module and a text, which must be there.
         let with_text = || -> std::result::Result<_, LineFault> {
             let (module, text) = lines::word_and_text(rest).ok_or(LineFault::Incomplete)?;
-            if text.trim().is_empty() {
+            if text.is_empty() {
                 return Err(LineFault::Incomplete);
             }
-            rule(module, text.replace('\t', " "), place, origin)
+            rule(module, text.to_owned(), place, origin)
         };
+        let with_words = || with_text().and_then(|rule| if rule.what.trim().is_empty() { Err(LineFault::Incomplete) } else { Ok(rule) });
         match command {
             "alias" => {
                 let (pattern, target) = subject()?;
@@ -213,16 +214,20 @@ impl Config {
                 let rules = patterns.map(|pattern| rule(pattern, (), place, origin)).collect::<std::result::Result<Vec<_>, _>>()?;
                 self.forbid.extend(rules);
             }
-            "options" => self.options.push(with_text()?),
+            "options" => {
+                let mut options = with_text()?;
+                options.what = options.what.replace('\t', " ");
+                self.options.push(options);
+            }
             "install" => self.install.push(with_text()?),
             "remove" => self.remove.push(with_text()?),
             "softdep" => {
-                let line = with_text()?;
+                let line = with_words()?;
                 let what = Softdep::parse(&line.what);
                 self.softdeps.push(Rule { what, pattern: line.pattern, place: line.place, origin });
             }
             "weakdep" => {
-                let line = with_text()?;
+                let line = with_words()?;
                 let what = line.what.split_ascii_whitespace().map(str::to_owned).collect();
                 self.weakdeps.push(Rule { what, pattern: line.pattern, place: line.place, origin });
             }

@@ -266,6 +266,18 @@ fn a_module_may_export_nothing() {
     assert_eq!(shown("upper"), "");
 }
 
+/// Commands keep their blanks and lose their backslashes, as kmod gives them to the shell; options have blanks for tabs.
+#[test]
+fn commands_reach_the_shell_as_they_are_written() {
+    let world = stacked();
+    configure(&world, "install upper printf '\t%s' \\\\t \\\"\noptions lower\ta=1\tb=\\\\\ninstall third  \n");
+    let shown = world.run("modprobe -c").ok();
+    assert!(shown.contains("install upper printf '\t%s' \\t \"\n") && shown.contains("options lower a=1 b=\\\n"), "{shown}");
+    assert!(shown.contains("install third  \n"), "{shown}");
+    world.run("modprobe third").ok();
+    assert_eq!(world.loaded(), Vec::<String>::new(), "a command that does nothing");
+}
+
 #[test]
 fn lines_may_end_as_in_dos() {
     let world = stacked();
