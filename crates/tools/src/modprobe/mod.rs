@@ -17,6 +17,7 @@ use kmod::text;
 use self::session::Session;
 use crate::applet::Run;
 use crate::console::Verbosity;
+use crate::paths::absolute;
 use crate::target::{KernelOption, RootOption, Target};
 use crate::{Console, Failed, Outcome, multicall};
 
@@ -147,6 +148,10 @@ impl Run for Modprobe {
             console.error("missing parameters. See -h.");
             return Err(Failed);
         }
+        if self.json && !self.has_json() {
+            console.error("--json needs -D, -R, -c, --lint or --show-closure");
+            return Err(Failed);
+        }
         match self.kernel.target() {
             Target::Linux => self.on(&mut Linux, console),
             Target::Hosted(socket) => {
@@ -194,6 +199,12 @@ impl Modprobe {
         }
     }
 
+    /// Whether what is asked for can be told in JSON.
+    fn has_json(&self) -> bool {
+        let other = self.show_modversions || self.show_exports || self.graph.is_some();
+        !other && (self.show_depends || self.show_alias || self.show_config || self.lint || self.show_closure)
+    }
+
     /// The words that name modules, and the options for them.
     fn targets(&self) -> (&[String], String) {
         match self.words.split_first() {
@@ -229,8 +240,7 @@ impl Modprobe {
     }
 
     fn root(&self) -> PathBuf {
-        let root = self.dirname.clone().unwrap_or_else(|| RootOption::default().directory());
-        std::path::absolute(&root).unwrap_or(root)
+        absolute(&self.dirname.clone().unwrap_or_else(|| RootOption::default().directory()))
     }
 }
 

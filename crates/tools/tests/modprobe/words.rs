@@ -20,7 +20,35 @@ fn the_last_of_several_options_counts() {
     assert!(world.run("insmod -s -s -v -v ./nosuch.o").fails().contains("nosuch.o"));
     world.run("lsmod -v -v -s -s").ok();
     world.run("static-nodes -f human -f tmpfiles -o one -o two").warns();
+    assert!(!world.path("two").exists(), "there is nothing to tell of");
+    fs::write(world.path(&format!("lib/modules/{RELEASE}/modules.devname")), "loop loop-control c10:237\n").unwrap();
+    world.run("static-nodes -f human -f tmpfiles -o one -o two").ok();
     assert!(world.path("two").exists() && !world.path("one").exists());
+}
+
+/// What is asked for as JSON and cannot be told so is not done in silence.
+#[test]
+fn json_needs_a_question() {
+    let world = stacked();
+    for line in ["modprobe --json upper", "modprobe --json -r upper", "modprobe --json --graph=tree upper"] {
+        assert_eq!(world.run(line).fails(), "modprobe: ERROR: --json needs -D, -R, -c, --lint or --show-closure\n", "{line}");
+    }
+    assert_eq!(world.loaded(), Vec::<String>::new());
+}
+
+/// A link on the way is part of the name that the user knows.
+#[test]
+fn relative_files_are_shown_where_the_user_is() {
+    let world = stacked();
+    std::os::unix::fs::symlink(world.path(&format!("lib/modules/{RELEASE}/fs")), world.path("here")).unwrap();
+    let here = world.path("here");
+    let shown = |pwd: &std::path::Path| {
+        let mut command = world.command("modinfo");
+        Outcome::of(command.current_dir(&here).env("PWD", pwd).args(["-n", "./upper.o"])).ok()
+    };
+    assert_eq!(shown(&here), format!("{}/./upper.o\n", here.display()));
+    let real = fs::canonicalize(&here).unwrap();
+    assert_eq!(shown(&world.path("lib")), format!("{}/./upper.o\n", real.display()), "the variable is wrong");
 }
 
 #[test]
@@ -285,4 +313,7 @@ fn lines_may_end_as_in_dos() {
     let shown = world.run("modprobe -c").ok();
     assert!(shown.contains("alias dos upper\n") && shown.contains("options upper level=4\n"), "{shown}");
     assert!(world.run("modprobe -D dos").ok().contains("upper.o level=4 \n"));
+    configure(&world, "  # a remark\noptions upper level=5 \\");
+    let told = world.run("modprobe -D upper");
+    assert!(told.stdout.contains("upper.o level=5  \n") && told.stderr.is_empty(), "{told:?}");
 }
