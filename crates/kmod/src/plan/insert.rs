@@ -215,9 +215,8 @@ impl Planner<'_> {
     }
 
     fn step(&mut self, module: &Match, path: Option<PathBuf>, why: Why, need: Need) -> Result<()> {
-        if let Some(rule) = self.forbidding(module) {
-            let (pattern, place) = (rule.pattern.clone(), rule.place.to_string());
-            return Err(Error::Forbidden { module: module.module.clone(), pattern, place });
+        if let Some((module, rule)) = self.forbidding(module) {
+            return Err(Error::Forbidden { module, pattern: rule.pattern.clone(), place: rule.place.to_string() });
         }
         let asked = matches!(why, Why::Asked { .. });
         let ignore = asked && self.request.commands == Commands::Ignore;
@@ -234,16 +233,21 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn forbidding(&self, module: &Match) -> Option<&Rule<()>> {
+    /// The rule that forbids a module, with the name that it forbids: that of a file may be another one than the module's own.
+    fn forbidding(&self, module: &Match) -> Option<(String, &Rule<()>)> {
         if self.request.ignore_forbid {
             return None;
         }
+        let name = &module.module;
         if module.via != Via::Path {
-            let names: Vec<&str> = [module.module.as_str(), &module.word].into_iter().chain(module.alias.as_deref()).collect();
-            return self.config.forbidden(&names);
+            let names: Vec<&str> = [name.as_str(), &module.word].into_iter().chain(module.alias.as_deref()).collect();
+            return self.config.forbidden(&names).map(|rule| (name.clone(), rule));
         }
-        let own = module.alias.as_deref().filter(|_| !self.config.forbid.is_empty()).and_then(own_name);
-        self.config.forbidden(&[module.module.as_str(), own.as_deref().unwrap_or(&module.module)])
+        let of_file = self.config.forbidden(&[name]).map(|rule| (name.clone(), rule));
+        of_file.or_else(|| {
+            let own = module.alias.as_deref().filter(|_| !self.config.forbid.is_empty()).and_then(own_name)?;
+            self.config.forbidden(&[&own]).map(|rule| (own.clone(), rule))
+        })
     }
 
     fn forbidden_softdep(&mut self, module: &str, why: &Why) {

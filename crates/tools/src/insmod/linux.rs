@@ -13,6 +13,7 @@ use uapi::Errno;
 
 use super::{Insmod, fail};
 use crate::console::Verbosity;
+use crate::parameter::quoted;
 use crate::{Console, Failed, Outcome};
 
 impl Insmod {
@@ -82,14 +83,6 @@ fn insert(request: &Insert<'_>) -> Result<(), Error> {
     Linux.insert(request).map(drop)
 }
 
-/// Linux parts parameters at blanks: a value with blanks is quoted, as one of `name="two words"`.
-fn quoted(word: &str) -> String {
-    match word.split_once('=') {
-        Some((name, value)) if value.contains(char::is_whitespace) && !value.starts_with('"') => format!("{name}=\"{value}\""),
-        _ => word.to_owned(),
-    }
-}
-
 /// The message, with what an error number means for modules (`init_module(2)`).
 fn message(path: &Path, error: &Error) -> String {
     let path = path.display();
@@ -118,7 +111,7 @@ mod number {
 
 #[cfg(test)]
 mod tests {
-    use super::{message, quoted};
+    use super::message;
     use kmod::Error;
     use std::path::Path;
 
@@ -134,13 +127,6 @@ mod tests {
             (1, "Operation not permitted"),
         ] {
             assert_eq!(told(errno), format!("could not insert module x.ko: {text}"));
-        }
-    }
-
-    #[test]
-    fn values_with_blanks_are_quoted_once() {
-        for (word, wanted) in [("a=b", "a=b"), ("a=b c", "a=\"b c\""), ("a=\"b c\"", "a=\"b c\""), ("flag", "flag")] {
-            assert_eq!(quoted(word), wanted);
         }
     }
 }

@@ -17,6 +17,7 @@ use kmod::text;
 use self::session::Session;
 use crate::applet::Run;
 use crate::console::Verbosity;
+use crate::parameter::quoted;
 use crate::paths::absolute;
 use crate::target::{KernelOption, RootOption, Target};
 use crate::{Console, Failed, Outcome, multicall};
@@ -248,12 +249,4 @@ impl Modprobe {
 fn in_quotes(word: &str) -> String {
     let quote = if word.contains('"') { '\'' } else { '"' };
     if word.contains([' ', '\t', '"', '\'']) { format!("{quote}{word}{quote}") } else { word.to_owned() }
-}
-
-/// A parameter whose value has blanks gets quotes around it: `a=b c` becomes `a="b c"`.
-fn quoted(word: &str) -> String {
-    match word.split_once('=') {
-        Some((key, value)) if value.contains([' ', '\t']) && !value.contains('"') => format!("{key}=\"{value}\""),
-        _ => word.to_owned(),
-    }
 }

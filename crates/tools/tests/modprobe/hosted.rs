@@ -161,7 +161,7 @@ fn a_forbidden_module_in_a_file_of_another_name_is_forbidden() {
     let path = world.compile("harmless", &source);
     configure(&world, "forbid lower\n");
     let complaint = world.run(&format!("modprobe {}", path.display())).fails();
-    assert!(complaint.contains("forbid lower"), "{complaint}");
+    assert!(complaint.contains("could not insert 'harmless': module `lower` is forbidden by `forbid lower`"), "{complaint}");
     configure(&world, "forbid other\n");
     world.run(&format!("modprobe {}", path.display())).ok();
     assert_eq!(world.loaded().len(), 1);
