@@ -7,6 +7,7 @@
 
 mod abbreviation;
 mod applet;
+mod completion;
 mod console;
 mod depmod;
 pub mod descriptors;

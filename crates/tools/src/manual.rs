@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::applet::APPLETS;
+use crate::completion::completion;
 use crate::{Console, Failed, Outcome, multicall};
 
 /// All module tools in one program
@@ -131,13 +132,6 @@ fn with_commands(name: &'static str) -> clap::Command {
     definition(name).subcommands(commands.chain(synonyms))
 }
 
-/// The completions of a definition.
-pub(crate) fn completion(shell: Shell, name: &str, mut definition: clap::Command) -> Vec<u8> {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut definition, name, &mut text);
-    text
-}
-
 /// Every command, and the program itself under its own names, with their definitions.
 fn definitions() -> impl Iterator<Item = (&'static str, clap::Command)> {
     let own = multicall::OWN_NAMES.iter().map(|name| (*name, definition(name)));
@@ -225,7 +219,8 @@ fn links(directory: &Path) -> io::Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{completion, definitions, page, pages};
+    use super::{definitions, page, pages};
+    use crate::completion::completion;
     use clap_complete::Shell;
 
     /// A page that another refers to is there.

@@ -81,6 +81,41 @@ fn manual_pages_and_completions_are_written_for_every_command() {
     assert!(of_kmod.contains("static-nodes") && of_kmod.contains("--format"), "{of_kmod}");
 }
 
+/// Bash itself is asked, with a tree in which names are strange, too.
+#[test]
+fn bash_completes_modules_and_releases() {
+    let dir = tempfile::tempdir().unwrap();
+    let release = Outcome::of(Command::new("uname").arg("-r")).ok();
+    let tree = dir.path().join("lib/modules").join(release.trim());
+    std::fs::create_dir_all(&tree).unwrap();
+    let lines =
+        "kernel/snd-pcm.ko.xz: kernel/snd.ko\nkernel/snd.ko:\nextra/snd$(touch pwned).ko:\nfs/vfat.o: fs/fat.o\n/far/snd-x_y.ko.zst:\n";
+    std::fs::write(tree.join("modules.dep"), lines).unwrap();
+    let completed = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let script = format!(
+            "eval \"$($TOOL completions bash {command})\"; COMP_WORDS=({words}); COMP_CWORD={at}; \
+             $(complete -p {command} | sed 's/.*-F \\([^ ]*\\).*/\\1/') {command} '{current}' '{before}'; printf '%s\\n' \"${{COMPREPLY[@]}}\" | sort",
+            command = words[0],
+            words = words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "),
+            at = words.len() - 1,
+            current = words[words.len() - 1],
+            before = words[words.len() - 2],
+        );
+        let tool = bare("modutils").get_program().to_owned();
+        let mut bash = Command::new("bash");
+        bash.args(["--norc", "-c", &script]).env("TOOL", tool).env("MODULES_ROOT", dir.path()).current_dir(dir.path());
+        Outcome::of(&mut bash).ok().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(completed("modprobe snd"), ["snd", "snd-pcm", "snd-x_y"]);
+    assert_eq!(completed("modprobe -r snd_"), ["snd_pcm", "snd_x_y"]);
+    assert_eq!(completed("modinfo -n vf"), ["vfat"]);
+    assert_eq!(completed(&format!("depmod -a {}", &release[..1])), [release.trim()]);
+    assert_eq!(completed("modprobe --show-dep"), ["--show-depends"]);
+    assert!(!completed("modprobe -C snd").contains(&"snd-pcm".to_owned()), "the value of an option");
+    assert!(!dir.path().join("pwned").exists());
+}
+
 #[test]
 fn links_are_made_for_every_command_and_others_are_left_alone() {
     let dir = tempfile::tempdir().unwrap();
