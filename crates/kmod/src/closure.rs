@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::file::ModuleFile;
 use crate::lookup::{Match, find, lookup};
 use crate::tree::Tree;
-use crate::{Result, name, text};
+use crate::{Result, text};
 
 /// What some modules need.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -20,6 +20,8 @@ pub struct Closure {
     pub builtin: BTreeSet<String>,
     /// Names in softdeps and weakdeps that stand for nothing in this tree.
     pub unknown: BTreeSet<String>,
+    /// Modules that a `forbid` line keeps out, with whatever only they need.
+    pub forbidden: BTreeSet<String>,
 }
 
 /// A module of a closure.
@@ -61,7 +63,7 @@ pub fn closure(tree: &Tree, config: &Config, words: &[String]) -> Result<Closure
     let mut collector = Collector { tree, closure: Closure::default(), seen: BTreeSet::new(), waiting: VecDeque::new() };
     for word in words {
         for found in find(tree, config, word)? {
-            collector.want(found.module, Because::Asked, None);
+            collector.want(config, &found, Because::Asked, None);
         }
     }
     while let Some((module, because, of)) = collector.waiting.pop_front() {
@@ -78,9 +80,11 @@ struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    fn want(&mut self, module: String, because: Because, of: Option<String>) {
-        if self.seen.insert(module.clone()) {
-            self.waiting.push_back((module, because, of));
+    fn want(&mut self, config: &Config, wanted: &Match, because: Because, of: Option<&str>) {
+        if config.forbidden(&wanted.names()).is_some() {
+            self.closure.forbidden.insert(wanted.module.clone());
+        } else if self.seen.insert(wanted.module.clone()) {
+            self.waiting.push_back((wanted.module.clone(), because, of.map(str::to_owned)));
         }
     }
 
@@ -95,7 +99,7 @@ impl Collector<'_> {
         let firmware = modinfo.values("firmware").map(|f| f.into_owned()).collect();
         self.closure.modules.push(Member { module: module.to_owned(), path, because, of, firmware });
         for dependency in line.dependencies.iter().rev() {
-            self.want(name::from_path(dependency), Because::Dependency, Some(module.to_owned()));
+            self.want(config, &Match::dependency(dependency), Because::Dependency, Some(module));
         }
         let softdeps = config.softdeps_of(module).flat_map(|r| r.what.pre.iter().chain(&r.what.post));
         let weakdeps = config.weakdeps_of(module).flat_map(|r| &r.what);
@@ -105,7 +109,7 @@ impl Collector<'_> {
                 if found.is_empty() {
                     self.closure.unknown.insert(word.clone());
                 }
-                found.into_iter().for_each(|f| self.want(f.module, because, Some(module.to_owned())));
+                found.iter().for_each(|found| self.want(config, found, because, Some(module)));
             }
         }
         Ok(())

@@ -20,6 +20,19 @@ pub struct Match {
     pub via: Via,
 }
 
+impl Match {
+    /// A module that another one needs, by its path in `modules.dep`.
+    pub(crate) fn dependency(listed: &str) -> Self {
+        let word = name::from_path(listed);
+        Self { module: word.clone(), word, alias: None, via: Via::Name }
+    }
+
+    /// The names under which rules may speak of the module: its own, the word that was asked for, and the alias.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        [self.module.as_str(), &self.word].into_iter().chain(self.alias.as_deref()).collect()
+    }
+}
+
 /// A source of module names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "source")]

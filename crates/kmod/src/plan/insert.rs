@@ -182,8 +182,7 @@ impl Planner<'_> {
         let line = self.tree.dependencies(&module.module)?;
         // The line names users first, so that loading goes from its end.
         for listed in line.iter().flat_map(|l| l.dependencies.iter().rev()) {
-            let word = name::from_path(listed);
-            let dependency = Match { module: word.clone(), word, alias: None, via: Via::Name };
+            let dependency = Match::dependency(listed);
             let path = Some(self.tree.file(listed));
             next.push(Task::WithSoftdeps { module: dependency, path, why: Why::Dependency { of: module.module.clone() }, need });
         }
@@ -240,8 +239,7 @@ impl Planner<'_> {
         }
         let name = &module.module;
         if module.via != Via::Path {
-            let names: Vec<&str> = [name.as_str(), &module.word].into_iter().chain(module.alias.as_deref()).collect();
-            return self.config.forbidden(&names).map(|rule| (name.clone(), rule));
+            return self.config.forbidden(&module.names()).map(|rule| (name.clone(), rule));
         }
         let of_file = self.config.forbidden(&[name]).map(|rule| (name.clone(), rule));
         of_file.or_else(|| {

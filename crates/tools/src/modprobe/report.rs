@@ -48,7 +48,7 @@ pub(super) fn lint_configuration(options: &Modprobe, session: &Session, console:
     if remarks.iter().any(|r| r.effect == Effect::None) { Err(Failed) } else { Ok(()) }
 }
 
-/// `--show-closure`: lines `module PATH`, `firmware FILE`, `builtin NAME` and `unknown NAME`. A word that stands for nothing is an error, and
+/// `--show-closure`: lines `module PATH`, `firmware FILE`, `builtin NAME`, `unknown NAME` and `forbidden NAME`. A word that stands for nothing is an error, and
 /// what the others need is printed all the same.
 pub(super) fn show_closure(options: &Modprobe, session: &Session, console: &mut Console) -> Outcome {
     let mut outcome = Ok(());
@@ -78,6 +78,9 @@ fn closure_text(closure: &Closure) -> String {
     }
     for name in &closure.unknown {
         let _ = writeln!(out, "unknown {name}");
+    }
+    for name in &closure.forbidden {
+        let _ = writeln!(out, "forbidden {name}");
     }
     out
 }

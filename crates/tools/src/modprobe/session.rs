@@ -45,7 +45,7 @@ impl Session {
             tree: Some(directory.clone()),
             cmdline: if hosted { None } else { kmod::linux::command_line() },
         };
-        let (config, unread) = Config::load_readable(&sources);
+        let (mut config, unread) = Config::load_readable(&sources);
         unread.iter().for_each(|error| console.warning(error));
         // `--lint` lists them among its other remarks.
         for bad in config.bad.iter().filter(|_| !options.lint) {
@@ -57,6 +57,9 @@ impl Session {
                     console.error(format_args!("{}: ignoring bad line starting with '{}'", bad.place, bad.word));
                 }
             }
+        }
+        if options.ignore_forbid && options.show_closure {
+            config.forbid.clear();
         }
         let running = !hosted && options.set_version.is_none();
         Ok(Self { tree: Tree::new(directory), config, running, unfound: Cell::new(false) })

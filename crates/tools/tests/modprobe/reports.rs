@@ -138,6 +138,11 @@ fn a_closure_has_dependencies_softdeps_and_firmware() {
     let closure = json(&world.run("modprobe --show-closure --json upper").ok());
     let because: Vec<_> = closure["modules"].as_array().unwrap().iter().map(|m| m["because"].as_str().unwrap()).collect();
     assert_eq!(because, ["asked", "dependency", "softdep"]);
+    configure(&world, "forbid third\nforbid fs-upper\n");
+    let without = |line: &str| world.run(&format!("modprobe --show-closure {line}")).ok();
+    assert_eq!(without("upper"), format!("{}{}forbidden third\n", path("upper.o"), path("lower.o")));
+    assert_eq!(without("fs-upper"), "forbidden upper\n");
+    assert_eq!(without("--ignore-forbid fs-upper").lines().count(), 3);
 }
 
 #[test]
