@@ -71,7 +71,7 @@ pub(super) fn all(material: &Material<'_>, notices: &mut Vec<Notice>) -> Vec<Out
     outputs
 }
 
-/// The names of all files that [`all`] may make.
+/// The names of all files that depmod may make.
 pub const FILES: [&str; 11] = [
     "modules.dep",
     "modules.dep.bin",

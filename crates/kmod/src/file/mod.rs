@@ -110,7 +110,7 @@ impl ModuleFile {
     /// All bytes, decompressed: what `init_module(2)` takes.
     ///
     /// # Errors
-    /// [`Error::Truncated`](crate::Error::Truncated) if the file shrinks meanwhile, [`Error::TooLarge`](crate::Error::TooLarge).
+    /// [`Error::Truncated`] if the file shrinks meanwhile, [`Error::TooLarge`].
     pub fn bytes(&self) -> Result<Vec<u8>> {
         if self.source.size() > MAX_MODULE_SIZE {
             return Err(Error::TooLarge { limit: MAX_MODULE_SIZE }.in_file(&self.path));
@@ -217,7 +217,7 @@ impl ModuleFile {
     /// The appended signature, if there is one.
     ///
     /// # Errors
-    /// [`Error::Truncated`](crate::Error::Truncated) and [`Error::BadValue`](crate::Error::BadValue) for a damaged one.
+    /// [`Error::Truncated`] and [`Error::BadValue`] for a damaged one.
     pub fn signature(&self) -> Result<Option<Signature>> {
         signature::signature(&self.source).map_err(|e| e.in_file(&self.path))
     }
