@@ -56,13 +56,14 @@
 //! ```no_run
 //! # fn main() -> Result<(), kmod::Error> {
 //! use kmod::file::ModuleFile;
-//! use kmod::{info::Info, tree::Tree};
+//! use kmod::{info::Info, text, tree::Tree};
 //!
 //! let tree = Tree::new("/lib/modules/6.1.0".into());
 //! for (name, line) in tree.modules()? {
 //!     // Plain, xz, zstd or gzip: the bytes tell, not the name.
 //!     let file = ModuleFile::open(&tree.file(&line.path))?;
-//!     let signer = file.signature()?.map(|signature| signature.signer);
+//!     // Texts of modules are bytes, mostly of UTF-8.
+//!     let signer = file.signature()?.map(|signature| text::of_bytes(&signature.signer).into_owned());
 //!     println!("{name}: {} parameters, {} exports, {signer:?}", Info::of_file(&file)?.parameters.len(), file.exports()?.len());
 //! }
 //! # Ok(())
