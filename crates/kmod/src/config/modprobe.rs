@@ -86,6 +86,8 @@ pub struct Config {
     pub forbid: Vec<Rule<()>>,
     /// Lines that were not understood.
     pub bad: Vec<BadLine>,
+    /// Directories, and links that lead nowhere, with names of configuration files.
+    pub odd: Vec<PathBuf>,
     /// Words behind the end of `alias` and `blacklist` lines, which do nothing.
     pub surplus: Vec<Surplus>,
 }
@@ -125,8 +127,9 @@ impl Config {
     pub fn load_readable(sources: &Sources) -> (Self, Vec<Error>) {
         let mut unread = Vec::new();
         let mut config = Self::default();
-        let mut files: Vec<_> =
-            super::dirs::files(&sources.paths, &[".conf", ".alias"]).into_iter().map(|f| (f, Origin::Administrator)).collect();
+        let listing = super::dirs::list(&sources.paths, &[".conf", ".alias"]);
+        config.odd = listing.odd;
+        let mut files: Vec<_> = listing.files.into_iter().map(|f| (f, Origin::Administrator)).collect();
         for index in ["modules.softdep", "modules.weakdep"] {
             if let Some(tree) = &sources.tree {
                 // They take their place among the files by name: `modprobe -c` shows rules in this order.

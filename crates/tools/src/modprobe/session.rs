@@ -47,6 +47,10 @@ impl Session {
         };
         let (mut config, unread) = Config::load_readable(&sources);
         unread.iter().for_each(|error| console.warning(error));
+        for path in &config.odd {
+            console
+                .warning(format_args!("{} is a directory, or a link that leads nowhere: no lines are read from it", text::of_path(path)));
+        }
         // `--lint` lists them among its other remarks.
         for bad in config.bad.iter().filter(|_| !options.lint) {
             match bad.fault {

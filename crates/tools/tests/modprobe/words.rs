@@ -294,6 +294,23 @@ fn a_module_may_export_nothing() {
     assert_eq!(shown("upper"), "");
 }
 
+/// Rules may have been meant to stand there.
+#[test]
+fn what_only_looks_like_a_file_of_the_configuration_is_told_of() {
+    let world = stacked();
+    configure(&world, "options upper level=5\n");
+    let conf = world.path("etc/modprobe.d");
+    fs::create_dir(conf.join("folder.conf")).unwrap();
+    fs::create_dir(conf.join("folder")).unwrap();
+    std::os::unix::fs::symlink("/nosuch", conf.join("rules.conf")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", conf.join("hidden.conf")).unwrap();
+    let told = world.run("modprobe -D upper");
+    assert!(told.stdout.contains("upper.o level=5 \n"), "{told:?}");
+    let names: Vec<&str> =
+        told.stderr.lines().filter_map(|line| line.split_once(" is a directory, or a link")?.0.rsplit('/').next()).collect();
+    assert_eq!(names, ["folder.conf", "rules.conf"], "{told:?}");
+}
+
 /// Commands keep their blanks and lose their backslashes, as kmod gives them to the shell; options have blanks for tabs.
 #[test]
 fn commands_reach_the_shell_as_they_are_written() {
