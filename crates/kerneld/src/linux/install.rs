@@ -81,7 +81,11 @@ const FILES: &[File] = &[
 const INITRAMFS: &[File] = &[
     File { path: "/etc/initramfs-tools/hooks/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/hook") },
     File { path: "/etc/initramfs-tools/scripts/init-top/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/script") },
+    File { path: "/etc/initramfs-tools/scripts/init-bottom/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/bottom") },
 ];
+
+/// What makes the images that the hook and the scripts go into.
+const UPDATE_INITRAMFS: &str = "update-initramfs -u -k all";
 
 /// The folder of what changes the unit.
 const DROP_INS: &str = "/etc/systemd/system/kerneld.service.d";
@@ -173,6 +177,7 @@ impl Install {
         let programs = self.programs(&paths);
         check_helper(&paths, &programs.helper)?;
         check_place(&paths, &programs.daemon)?;
+        let mut for_images = false;
         if !self.sysctl_only {
             let wanted = [(true, FILES), (self.initramfs, INITRAMFS), (self.leases, LEASES)];
             for file in wanted.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, files)| files) {
@@ -182,6 +187,7 @@ impl Install {
                     continue;
                 }
                 doing.step(&format!("write {}", path.display()), || file::replace(&path, file.mode, text.as_bytes()))?;
+                for_images |= INITRAMFS.iter().any(|each| each.path == file.path);
             }
             let policy = paths.policy();
             if !policy.exists() {
@@ -196,6 +202,10 @@ impl Install {
             })?;
             let value = programs.helper.as_str();
             doing.step(&format!("set kernel.modprobe to `{value}`"), || write_sysctl(&paths, value))?;
+        }
+        if for_images {
+            let text = "it takes the compiled policy, which the daemon makes when it starts";
+            writeln!(io::stdout().lock(), "`{UPDATE_INITRAMFS}` puts the helper into the images; {text}")?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -226,6 +236,7 @@ impl Uninstall {
             writeln!(io::stdout().lock(), "kernel.modprobe is `{now}`, which is not kerneld's: it stays")?;
         }
         let mut changed = Vec::new();
+        let in_images = INITRAMFS.iter().any(|file| paths.file(file.path).exists());
         for file in [FILES, INITRAMFS, LEASES].into_iter().flatten() {
             let path = paths.file(file.path);
             let Ok(text) = std::fs::read_to_string(&path) else { continue };
@@ -252,6 +263,9 @@ impl Uninstall {
         }
         for path in changed {
             writeln!(io::stderr(), "kerneld: {} was changed since it was installed, and stays", path.display())?;
+        }
+        if in_images {
+            writeln!(io::stdout().lock(), "images made so far still begin with the helper: `{UPDATE_INITRAMFS}` makes them anew")?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -143,13 +143,13 @@ fn full(state: &State) -> String {
     ));
     text.push_str(&format!("modules   {} loaded, {} loads under way\n", state.modules, state.loading));
     text.push_str(&format!("grants    {}\n", state.grants));
-    let helper = state.helper.as_deref().unwrap_or("cannot be read");
-    text.push_str(&format!(
-        "helper    kernel.modprobe is {}\n",
-        if helper.is_empty() { "empty: the kernel asks for nothing" } else { helper }
-    ));
+    text.push_str(&match state.helper.as_deref() {
+        None => "helper    kernel.modprobe cannot be read\n".to_owned(),
+        Some("") => "helper    kernel.modprobe is empty: the kernel asks for nothing\n".to_owned(),
+        Some(helper) => format!("helper    kernel.modprobe is {helper}\n"),
+    });
     if state.asked_elsewhere {
-        text.push_str("WRONG     the kernel asked kerneld, and does not any more: `kerneld install --sysctl-only` puts that right\n");
+        text.push_str("WRONG     the kernel does not ask kerneld, as it was told to: `kerneld install --sysctl-only` puts that right\n");
     }
     match &state.tracing_fault {
         None => text.push_str("who       by the trace event of each request\n"),

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 use demand::journal::Reader;
 use demand::policy::show_date;
-use demand::{Outcome, Paths, Record, RequestName, Verdict, stamp};
+use demand::resolve::{Resolver, Way};
+use demand::{Origin, Outcome, Paths, Record, RequestName, Verdict, stamp};
 use kmod::kernel::Loaded;
 use kmod::{name, proc_modules};
 use serde::Serialize;
@@ -23,11 +24,12 @@ use super::run::{verdict, who};
 #[command(after_help = "Examples:
   kerneld why vfat                who asked for it, and what holds it now
   kerneld why nf_tables --json    the same, for programs
+  kerneld why fs-vfat             about the module that a request stands for
 
 The chain leads from the request in the journal over the plan to the module. For a module that other modules use, their requests follow.
 Exit status: 0 for a module that is loaded or built in, 1 for one that is not.")]
 pub(super) struct Why {
-    /// The module
+    /// The module, or the name of a request
     module: String,
     /// As JSON: an object with module, presence, loaded_by, requests, denied, last, findings, used_by
     #[arg(long)]
@@ -75,7 +77,14 @@ impl Why {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let paths = self.root.paths();
         let search = Search::open(&paths)?;
-        let answer = search.answer(&name::from_word(&self.module), 0);
+        let mut answer = search.answer(&name::from_word(&self.module), 0);
+        if answer.presence == Presence::Unknown
+            && let Some((module, others)) = search.stands_for(&self.module)?.split_first()
+        {
+            let also = if others.is_empty() { String::new() } else { format!(", and for {}", others.join(", ")) };
+            writeln!(std::io::stderr(), "kerneld: `{}` is the name of a request, and stands for {module}{also}", self.module)?;
+            answer = search.answer(module, 0);
+        }
         let mut out = std::io::stdout().lock();
         if self.json {
             writeln!(out, "{}", serde_json::to_string_pretty(&answer)?)?;
@@ -145,6 +154,13 @@ impl Search {
             findings: loaded.map(|_| judge(&self.paths, &self.around, &subject, baseline)).unwrap_or_default(),
             used_by: if depth < DEEPEST { holders.iter().map(|holder| self.answer(holder, depth + 1)).collect() } else { Vec::new() },
         }
+    }
+
+    /// The modules that the name of a request stands for.
+    fn stands_for(&self, word: &str) -> Result<Vec<String>, Failure> {
+        let Ok(request) = RequestName::new(word.as_bytes(), Origin::Device) else { return Ok(Vec::new()) };
+        let resolved = Resolver::open(&self.paths, &self.stamp.release)?.resolve(&request);
+        Ok(resolved.targets.into_iter().filter(|target| !matches!(target.way, Way::Faulty { .. })).map(|target| target.module).collect())
     }
 
     fn presence(&self, module: &str, loaded: bool) -> Presence {

@@ -32,7 +32,8 @@ fn what_is_installed_can_be_uninstalled() {
     assert!(system.read("etc/systemd/system/kerneld.service.d/leases.conf").contains("\nCapabilityBoundingSet=CAP_NET_ADMIN\n"));
     // Again: nothing is left to do, and what was before is not forgotten.
     assert_eq!(system.say(&["install", "--initramfs"]), "");
-    system.say(&["uninstall"]);
+    let undone = system.say(&["uninstall"]);
+    assert!(told.contains("update-initramfs") && undone.contains("update-initramfs"), "{told}{undone}");
     assert_eq!(system.read(SYSCTL), "/opt/own/modprobe\n");
     let drop_in = "etc/systemd/system/kerneld.service.d/leases.conf";
     assert!(!system.root().join("etc/systemd/system/kerneld.service.d").exists());
@@ -41,6 +42,40 @@ fn what_is_installed_can_be_uninstalled() {
     }
     assert_eq!(system.read("etc/kerneld/policy.toml"), ENFORCE, "the policy is the administrator's");
     assert!(system.say(&["uninstall"]).contains("is `/opt/own/modprobe`, which is not kerneld's"));
+}
+
+/// What the scripts of an image make of `kernel.modprobe` when this root is started.
+fn started(system: &System, root: &str) -> String {
+    system.write(SYSCTL, "/sbin/modprobe\n");
+    for script in ["top", "bottom"] {
+        // They run as in the image, but for where they are.
+        let text = system.read(&format!("image/{script}"));
+        let own = system.root().display().to_string();
+        let moved =
+            ["/proc/sys", "/proc/cmdline", "/run/kerneld"].iter().fold(text, |text, path| text.replace(path, &format!("{own}{path}")));
+        let moved = moved.replace("[ -x /usr", &format!("[ -x {own}/usr")).replace("${rootmnt}", &format!("{own}/{root}"));
+        let ran = std::process::Command::new("sh").args(["-c", &moved]).output().unwrap();
+        assert!(ran.status.success() && ran.stderr.is_empty(), "{script}: {ran:?}");
+    }
+    system.read(SYSCTL)
+}
+
+#[test]
+fn an_old_image_asks_the_helper_only_if_the_system_that_it_starts_does() {
+    let system = with_helper();
+    system.write(SYSCTL, "/sbin/modprobe\n");
+    system.write("proc/cmdline", "quiet\n");
+    system.say(&["install", "--initramfs"]);
+    for (script, name) in [("top", "init-top"), ("bottom", "init-bottom")] {
+        system.write(&format!("image/{script}"), &system.read(&format!("etc/initramfs-tools/scripts/{name}/kerneld")));
+    }
+    assert_eq!(started(&system, ""), "/usr/sbin/kerneld-request\n");
+    system.say(&["uninstall"]);
+    assert_eq!(started(&system, ""), "/sbin/modprobe\n", "uninstalled");
+    assert_eq!(started(&system, "elsewhere"), "/sbin/modprobe\n", "a root without kerneld");
+    assert!(!system.root().join("run/kerneld/before").exists());
+    system.write("proc/cmdline", "quiet kerneld.initramfs=off\n");
+    assert_eq!(started(&system, ""), "/sbin/modprobe\n");
 }
 
 #[test]

@@ -172,8 +172,9 @@ impl Explanation {
             let verdict = match (decision.verdict, loads) {
                 (Verdict::Allow, _) => "allow",
                 (Verdict::Audit, _) => "audit",
-                (Verdict::Deny, true) => "deny (not enforced)",
-                (Verdict::Deny, false) => "deny",
+                // Where no module has the name, nothing is kept out in any mode.
+                (Verdict::Deny, true) if !self.modules.is_empty() => "deny (not enforced)",
+                (Verdict::Deny, _) => "deny",
             };
             let place = decision.rule.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
             let module = decision.module.as_ref().map(|module| format!(", because of `{module}`")).unwrap_or_default();

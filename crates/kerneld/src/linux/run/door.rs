@@ -14,7 +14,8 @@ const HELPER: &str = "kerneld-request";
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
     path: PathBuf,
-    /// Whether it has named the helper since the daemon started.
+    /// Whether it has named the helper since the daemon started, or was made to by `kerneld install`: at boot another file than the
+    /// installed one may have had the last word.
     was_ours: Arc<AtomicBool>,
     /// Whether it was said that it does so no more.
     told: Arc<AtomicBool>,
@@ -22,7 +23,8 @@ pub(crate) struct Door {
 
 impl Door {
     pub(super) fn new(paths: &Paths) -> Self {
-        Self { path: paths.file("/proc/sys/kernel/modprobe"), was_ours: Arc::default(), told: Arc::default() }
+        let was_ours = Arc::new(AtomicBool::new(paths.former_modprobe().exists()));
+        Self { path: paths.file("/proc/sys/kernel/modprobe"), was_ours, told: Arc::default() }
     }
 
     /// What the kernel starts; `None` where that cannot be read.
@@ -72,5 +74,17 @@ mod tests {
             set(program);
             assert_eq!((door.is_elsewhere(), door.has_moved().as_deref()), (elsewhere, moved), "{program:?}");
         }
+    }
+
+    #[test]
+    fn a_door_that_was_installed_should_be_ours() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::under(root.path());
+        for path in [paths.former_modprobe(), paths.file("/proc/sys/kernel/modprobe")] {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "/sbin/modprobe\n").unwrap();
+        }
+        let door = Door::new(&paths);
+        assert_eq!((door.is_elsewhere(), door.has_moved().as_deref()), (true, Some("/sbin/modprobe")));
     }
 }

@@ -223,7 +223,9 @@ impl<K: Kernels> Main<'_, K> {
                 }
             }
             if let Some(program) = self.birth.door.has_moved() {
-                let text = format!("kernel.modprobe was changed to `{program}`: the kernel does not ask kerneld any more");
+                let text = format!(
+                    "kernel.modprobe is `{program}`: the kernel does not ask kerneld; `kerneld install --sysctl-only` puts that right"
+                );
                 self.engine.teller().say(Level::Error, &text);
             }
             self.write_metrics();
