@@ -2,7 +2,7 @@
 
 use demand::{Origin, Outcome, RequestName, spool};
 
-use crate::system::{ENFORCE, System};
+use crate::system::{ENFORCE, RELEASE, System};
 
 #[test]
 fn requests_are_decided_carried_out_and_recorded() {
@@ -171,4 +171,25 @@ fn what_helpers_left_comes_once_however_often_the_daemon_is_ended() {
         assert_eq!(journal.lines().filter(|line| line.contains(&name)).count(), 1, "{name}");
     }
     assert!(!system.paths().spool().with_extension("taken").exists());
+}
+
+#[test]
+fn why_takes_the_name_of_a_request_for_its_module() {
+    let system = System::new(ENFORCE);
+    let tree = format!("lib/modules/{}", kmod::linux::release());
+    for file in ["modules.dep", "modules.alias"] {
+        system.write(&format!("{tree}/{file}"), &system.read(&format!("lib/modules/{RELEASE}/{file}")));
+    }
+    system.write("proc/modules", "vfat 20480 0 - Live 0x0\n");
+    let why = |word: &str| {
+        let done = system.kerneld(&["why", word]);
+        (done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let (code, about_module, told) = why("vfat");
+    assert!(code == Some(0) && about_module.starts_with("vfat is loaded") && told.is_empty(), "{about_module}{told}");
+    let (code, about_request, told) = why("fs-vfat");
+    assert_eq!((code, about_request), (Some(0), about_module));
+    assert!(told.contains("`fs-vfat` is the name of a request, and stands for vfat"), "{told}");
+    let (code, nothing, told) = why("fs-nosuch");
+    assert!(code == Some(1) && nothing.starts_with("fs_nosuch is not loaded, and this release has no such module") && told.is_empty());
 }
