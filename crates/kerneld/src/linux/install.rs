@@ -81,11 +81,13 @@ const FILES: &[File] = &[
 const INITRAMFS: &[File] = &[
     File { path: "/etc/initramfs-tools/hooks/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/hook") },
     File { path: "/etc/initramfs-tools/scripts/init-top/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/script") },
-    File { path: "/etc/initramfs-tools/scripts/init-bottom/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/bottom") },
+    File { path: "/etc/initramfs-tools/scripts/init-bottom/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/last") },
 ];
 
-/// What makes the images that the hook and the scripts go into.
-const UPDATE_INITRAMFS: &str = "update-initramfs -u -k all";
+/// Said when these are written, and when they are removed: an image is made from them, and stays what it is until it is made again.
+const IMAGE_LACKS: &str =
+    "the initramfs has it after `update-initramfs -u`, once the daemon was started or `kerneld policy compile` was run";
+const IMAGE_HAS: &str = "the initramfs has it still: `update-initramfs -u -k all` takes it out";
 
 /// The folder of what changes the unit.
 const DROP_INS: &str = "/etc/systemd/system/kerneld.service.d";
@@ -177,8 +179,8 @@ impl Install {
         let programs = self.programs(&paths);
         check_helper(&paths, &programs.helper)?;
         check_place(&paths, &programs.daemon)?;
-        let mut for_images = false;
         if !self.sysctl_only {
+            let mut image = false;
             let wanted = [(true, FILES), (self.initramfs, INITRAMFS), (self.leases, LEASES)];
             for file in wanted.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, files)| files) {
                 let text = file.text(&programs);
@@ -186,8 +188,11 @@ impl Install {
                 if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
                     continue;
                 }
+                image |= INITRAMFS.iter().any(|of_image| of_image.path == file.path);
                 doing.step(&format!("write {}", path.display()), || file::replace(&path, file.mode, text.as_bytes()))?;
-                for_images |= INITRAMFS.iter().any(|each| each.path == file.path);
+            }
+            if image {
+                writeln!(io::stdout().lock(), "{IMAGE_LACKS}")?;
             }
             let policy = paths.policy();
             if !policy.exists() {
@@ -202,10 +207,6 @@ impl Install {
             })?;
             let value = programs.helper.as_str();
             doing.step(&format!("set kernel.modprobe to `{value}`"), || write_sysctl(&paths, value))?;
-        }
-        if for_images {
-            let text = "it takes the compiled policy, which the daemon makes when it starts";
-            writeln!(io::stdout().lock(), "`{UPDATE_INITRAMFS}` puts the helper into the images; {text}")?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -235,8 +236,7 @@ impl Uninstall {
         } else {
             writeln!(io::stdout().lock(), "kernel.modprobe is `{now}`, which is not kerneld's: it stays")?;
         }
-        let mut changed = Vec::new();
-        let in_images = INITRAMFS.iter().any(|file| paths.file(file.path).exists());
+        let (mut changed, mut image) = (Vec::new(), false);
         for file in [FILES, INITRAMFS, LEASES].into_iter().flatten() {
             let path = paths.file(file.path);
             let Ok(text) = std::fs::read_to_string(&path) else { continue };
@@ -245,7 +245,11 @@ impl Uninstall {
                 changed.push(path);
                 continue;
             }
+            image |= INITRAMFS.iter().any(|of_image| of_image.path == file.path);
             doing.step(&format!("remove {}", path.display()), || std::fs::remove_file(&path))?;
+        }
+        if image {
+            writeln!(io::stdout().lock(), "{IMAGE_HAS}")?;
         }
         if doing == Doing::Really {
             // Made for one file; with somebody else's in it, it stays.
@@ -263,9 +267,6 @@ impl Uninstall {
         }
         for path in changed {
             writeln!(io::stderr(), "kerneld: {} was changed since it was installed, and stays", path.display())?;
-        }
-        if in_images {
-            writeln!(io::stdout().lock(), "images made so far still begin with the helper: `{UPDATE_INITRAMFS}` makes them anew")?;
         }
         Ok(ExitCode::SUCCESS)
     }

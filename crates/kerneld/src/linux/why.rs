@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use demand::journal::Reader;
 use demand::policy::show_date;
-use demand::resolve::{Resolver, Way};
+use demand::resolve::Resolver;
 use demand::{Origin, Outcome, Paths, Record, RequestName, Verdict, stamp};
 use kmod::kernel::Loaded;
 use kmod::{name, proc_modules};
@@ -24,12 +24,11 @@ use super::run::{verdict, who};
 #[command(after_help = "Examples:
   kerneld why vfat                who asked for it, and what holds it now
   kerneld why nf_tables --json    the same, for programs
-  kerneld why fs-vfat             about the module that a request stands for
 
 The chain leads from the request in the journal over the plan to the module. For a module that other modules use, their requests follow.
 Exit status: 0 for a module that is loaded or built in, 1 for one that is not.")]
 pub(super) struct Why {
-    /// The module, or the name of a request
+    /// The module
     module: String,
     /// As JSON: an object with module, presence, loaded_by, requests, denied, last, findings, used_by
     #[arg(long)]
@@ -65,6 +64,9 @@ struct Answer {
     last: Option<Record>,
     /// What holds it now.
     findings: Vec<Finding>,
+    /// Where this is no module but a name that the kernel asks for: the modules that it stands for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stands_for: Vec<String>,
     /// The modules that use it.
     used_by: Vec<Answer>,
 }
@@ -78,12 +80,8 @@ impl Why {
         let paths = self.root.paths();
         let search = Search::open(&paths)?;
         let mut answer = search.answer(&name::from_word(&self.module), 0);
-        if answer.presence == Presence::Unknown
-            && let Some((module, others)) = search.stands_for(&self.module)?.split_first()
-        {
-            let also = if others.is_empty() { String::new() } else { format!(", and for {}", others.join(", ")) };
-            writeln!(std::io::stderr(), "kerneld: `{}` is the name of a request, and stands for {module}{also}", self.module)?;
-            answer = search.answer(module, 0);
+        if answer.presence == Presence::Unknown {
+            answer.stands_for = search.stands_for(&self.module);
         }
         let mut out = std::io::stdout().lock();
         if self.json {
@@ -152,15 +150,16 @@ impl Search {
             denied: count(&|record| record.outcome == Outcome::Denied || record.decision.verdict == Verdict::Deny),
             last: records.last().map(|record| (*record).clone()),
             findings: loaded.map(|_| judge(&self.paths, &self.around, &subject, baseline)).unwrap_or_default(),
+            stands_for: Vec::new(),
             used_by: if depth < DEEPEST { holders.iter().map(|holder| self.answer(holder, depth + 1)).collect() } else { Vec::new() },
         }
     }
 
-    /// The modules that the name of a request stands for.
-    fn stands_for(&self, word: &str) -> Result<Vec<String>, Failure> {
-        let Ok(request) = RequestName::new(word.as_bytes(), Origin::Device) else { return Ok(Vec::new()) };
-        let resolved = Resolver::open(&self.paths, &self.stamp.release)?.resolve(&request);
-        Ok(resolved.targets.into_iter().filter(|target| !matches!(target.way, Way::Faulty { .. })).map(|target| target.module).collect())
+    /// The modules that a name as the kernel asks for it stands for.
+    fn stands_for(&self, name: &str) -> Vec<String> {
+        let Ok(name) = RequestName::new(name.as_bytes(), Origin::Device) else { return Vec::new() };
+        let resolver = Resolver::open(&self.paths, &self.stamp.release);
+        resolver.map(|resolver| resolver.resolve(&name).targets.into_iter().map(|target| target.module).collect()).unwrap_or_default()
     }
 
     fn presence(&self, module: &str, loaded: bool) -> Presence {
@@ -198,6 +197,10 @@ fn tell(out: &mut String, answer: &Answer, indent: &str) {
     match (answer.presence, &answer.loaded_by) {
         (Presence::BuiltIn, _) => {
             line!(out, "{indent}{module} is built into the kernel: nobody asked for it, and nothing can remove it");
+        }
+        (Presence::Unknown, _) if !answer.stands_for.is_empty() => {
+            let names: Vec<String> = answer.stands_for.iter().map(|name| format!("`kerneld why {name}`")).collect();
+            line!(out, "{indent}{module} is no module but a name that is asked for; see {}", names.join(", "));
         }
         (Presence::Unknown, _) => {
             line!(out, "{indent}{module} is not loaded, and this release has no such module");

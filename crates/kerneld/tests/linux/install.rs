@@ -23,7 +23,7 @@ fn what_is_installed_can_be_uninstalled() {
     let system = with_helper();
     system.write(SYSCTL, "/opt/own/modprobe\n");
     let told = system.say(&["install", "--dry-run", "--initramfs", "--leases"]);
-    assert!(told.contains("set kernel.modprobe to `/usr/sbin/kerneld-request`"), "{told}");
+    assert!(told.contains("set kernel.modprobe to `/usr/sbin/kerneld-request`") && told.contains("update-initramfs -u"), "{told}");
     assert_eq!(system.read(SYSCTL), "/opt/own/modprobe\n");
     assert_eq!(system.say(&["install", "--initramfs", "--leases"]), told);
     assert_eq!(system.read(SYSCTL), "/usr/sbin/kerneld-request\n");
@@ -32,8 +32,7 @@ fn what_is_installed_can_be_uninstalled() {
     assert!(system.read("etc/systemd/system/kerneld.service.d/leases.conf").contains("\nCapabilityBoundingSet=CAP_NET_ADMIN\n"));
     // Again: nothing is left to do, and what was before is not forgotten.
     assert_eq!(system.say(&["install", "--initramfs"]), "");
-    let undone = system.say(&["uninstall"]);
-    assert!(told.contains("update-initramfs") && undone.contains("update-initramfs"), "{told}{undone}");
+    assert!(system.say(&["uninstall"]).contains("`update-initramfs -u -k all`"));
     assert_eq!(system.read(SYSCTL), "/opt/own/modprobe\n");
     let drop_in = "etc/systemd/system/kerneld.service.d/leases.conf";
     assert!(!system.root().join("etc/systemd/system/kerneld.service.d").exists());
@@ -42,40 +41,6 @@ fn what_is_installed_can_be_uninstalled() {
     }
     assert_eq!(system.read("etc/kerneld/policy.toml"), ENFORCE, "the policy is the administrator's");
     assert!(system.say(&["uninstall"]).contains("is `/opt/own/modprobe`, which is not kerneld's"));
-}
-
-/// What the scripts of an image make of `kernel.modprobe` when this root is started.
-fn started(system: &System, root: &str) -> String {
-    system.write(SYSCTL, "/sbin/modprobe\n");
-    for script in ["top", "bottom"] {
-        // They run as in the image, but for where they are.
-        let text = system.read(&format!("image/{script}"));
-        let own = system.root().display().to_string();
-        let moved =
-            ["/proc/sys", "/proc/cmdline", "/run/kerneld"].iter().fold(text, |text, path| text.replace(path, &format!("{own}{path}")));
-        let moved = moved.replace("[ -x /usr", &format!("[ -x {own}/usr")).replace("${rootmnt}", &format!("{own}/{root}"));
-        let ran = std::process::Command::new("sh").args(["-c", &moved]).output().unwrap();
-        assert!(ran.status.success() && ran.stderr.is_empty(), "{script}: {ran:?}");
-    }
-    system.read(SYSCTL)
-}
-
-#[test]
-fn an_old_image_asks_the_helper_only_if_the_system_that_it_starts_does() {
-    let system = with_helper();
-    system.write(SYSCTL, "/sbin/modprobe\n");
-    system.write("proc/cmdline", "quiet\n");
-    system.say(&["install", "--initramfs"]);
-    for (script, name) in [("top", "init-top"), ("bottom", "init-bottom")] {
-        system.write(&format!("image/{script}"), &system.read(&format!("etc/initramfs-tools/scripts/{name}/kerneld")));
-    }
-    assert_eq!(started(&system, ""), "/usr/sbin/kerneld-request\n");
-    system.say(&["uninstall"]);
-    assert_eq!(started(&system, ""), "/sbin/modprobe\n", "uninstalled");
-    assert_eq!(started(&system, "elsewhere"), "/sbin/modprobe\n", "a root without kerneld");
-    assert!(!system.root().join("run/kerneld/before").exists());
-    system.write("proc/cmdline", "quiet kerneld.initramfs=off\n");
-    assert_eq!(started(&system, ""), "/sbin/modprobe\n");
 }
 
 #[test]
@@ -150,9 +115,47 @@ fn the_shipped_files_agree_with_the_program() {
     let policy = include_str!("../../dist/policy.toml");
     let parsed = demand::policy::Policy::parse(std::path::Path::new("policy.toml"), policy.as_bytes()).unwrap();
     assert_eq!((parsed.mode, parsed.control.group.as_deref()), (demand::Mode::Audit, Some("kerneld")));
-    for script in [include_str!("../../dist/initramfs/hook"), include_str!("../../dist/initramfs/script")] {
+    for script in
+        [include_str!("../../dist/initramfs/hook"), include_str!("../../dist/initramfs/script"), include_str!("../../dist/initramfs/last")]
+    {
         let mut shell = std::process::Command::new("sh").args(["-n"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
         std::io::Write::write_all(&mut shell.stdin.take().unwrap(), script.as_bytes()).unwrap();
         assert!(shell.wait().unwrap().success());
     }
+}
+
+/// An image outlives what it was made from.
+#[test]
+fn an_old_initramfs_does_not_undo_an_uninstalling() {
+    let system = with_helper();
+    system.write("proc/cmdline", "quiet\n");
+    system.write("root/usr/sbin/kerneld-request", "");
+    let script = |text: &str| {
+        let root = system.root().display();
+        let here = ["/proc/", "/run/"].iter().fold(text.to_owned(), |text, folder| text.replace(folder, &format!("{root}{folder}")));
+        let here = here.replace("[ -x /usr/", &format!("[ -x {root}/usr/"));
+        let ran = std::process::Command::new("sh").args(["-c", &here]).env("rootmnt", system.root().join("root")).status().unwrap();
+        assert!(ran.success());
+        system.read(SYSCTL)
+    };
+    let (first, last) = (include_str!("../../dist/initramfs/script"), include_str!("../../dist/initramfs/last"));
+    assert_eq!(script(first), "/usr/sbin/kerneld-request\n");
+    assert_eq!(script(last), "/sbin/modprobe\n", "the program is there, and not installed");
+    for folder in ["etc", "usr/lib"] {
+        let conf = format!("root/{folder}/sysctl.d/60-kerneld.conf");
+        system.write(&conf, "");
+        system.write(SYSCTL, "/sbin/modprobe\n");
+        script(first);
+        assert_eq!(script(last), "/usr/sbin/kerneld-request\n", "{folder}");
+        std::fs::remove_file(system.root().join(conf)).unwrap();
+    }
+    system.write("root/etc/sysctl.d/60-kerneld.conf", "");
+    std::fs::remove_file(system.root().join("root/usr/sbin/kerneld-request")).unwrap();
+    system.write(SYSCTL, "/sbin/modprobe\n");
+    script(first);
+    assert_eq!(script(last), "/sbin/modprobe\n", "the program is not there");
+    system.write("proc/cmdline", "quiet kerneld.initramfs=off\n");
+    std::fs::remove_file(system.root().join("run/kerneld/before-initramfs")).unwrap();
+    system.write(SYSCTL, "/opt/own/modprobe\n");
+    assert_eq!((script(first), script(last)), ("/opt/own/modprobe\n".to_owned(), "/opt/own/modprobe\n".to_owned()));
 }

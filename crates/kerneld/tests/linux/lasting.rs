@@ -134,6 +134,29 @@ fn helpers_are_given_each_policy_at_once() {
 }
 
 #[test]
+fn a_policy_that_helpers_could_not_be_given_is_given_once_there_is_room() {
+    let system = System::served(ENFORCE);
+    let folder = system.paths().compiled().parent().unwrap().to_owned();
+    std::fs::rename(&folder, folder.with_extension("away")).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    system.write("etc/kerneld/policy.toml", "mode = \"learn\"\n");
+    let reload = system.kerneld(&["reload"]);
+    assert!(
+        reload.status.code() == Some(1) && String::from_utf8_lossy(&reload.stdout).contains("helpers could not be given"),
+        "{reload:?}"
+    );
+    assert_eq!(system.json(&["status"])["mode"], "learn");
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(folder.with_extension("away"), &folder).unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while system.kerneld(&["status"]).status.code() != Some(0) {
+        assert!(std::time::Instant::now() < until, "it is not tried again");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(compiled::read(&system.paths().compiled()).unwrap().policy.mode, demand::Mode::Learn);
+}
+
+#[test]
 fn where_nothing_can_be_written_requests_are_answered_and_records_wait() {
     let mut system = System::new(ENFORCE);
     // A file where the folder should be: no journal can be made, as on a disk that is full.

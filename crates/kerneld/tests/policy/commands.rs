@@ -218,3 +218,11 @@ fn export_keeps_from_everyone_only_what_nobody_gets() {
     let forbidden = world.run(&["policy", "export"]).out.lines().filter(|line| line.starts_with("forbid")).count();
     assert_eq!(forbidden, 1, "only what modprobe.d forbids");
 }
+
+#[test]
+fn what_is_denied_by_a_policy_in_force_is_not_called_otherwise_where_no_module_has_the_name() {
+    let world = World::new();
+    world.policy("mode = \"enforce\"\n[default]\nverdict = \"deny\"\n");
+    let told = world.run(&["policy", "explain", "nosuch", "-r", "user"]).out;
+    assert!(told.contains("no module has this name") && !told.contains("not enforced"), "{told}");
+}

@@ -7,7 +7,7 @@ use clap::Args;
 use demand::judge::judge;
 use demand::policy::{Condition, Grant, Policy, Who};
 use demand::resolve::{Resolved, Way};
-use demand::{Attribution, Class, Decision, Device, Kind, Origin, Outcome, Reach, RequestName, Requester, Verdict, exposed};
+use demand::{Attribution, Class, Decision, Device, Kind, Mode, Origin, Outcome, Reach, RequestName, Requester, Verdict, exposed};
 use serde::Serialize;
 
 use super::source::{Source, now};
@@ -172,9 +172,10 @@ impl Explanation {
             let verdict = match (decision.verdict, loads) {
                 (Verdict::Allow, _) => "allow",
                 (Verdict::Audit, _) => "audit",
-                // Where no module has the name, nothing is kept out in any mode.
-                (Verdict::Deny, true) if !self.modules.is_empty() => "deny (not enforced)",
-                (Verdict::Deny, _) => "deny",
+                (Verdict::Deny, true) if decision.mode != Mode::Enforce => "deny (not enforced)",
+                // Nothing would come in anyway.
+                (Verdict::Deny, true) => "deny",
+                (Verdict::Deny, false) => "deny",
             };
             let place = decision.rule.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
             let module = decision.module.as_ref().map(|module| format!(", because of `{module}`")).unwrap_or_default();
