@@ -76,11 +76,23 @@ impl World {
     }
 
     fn thread(&self, thread: &Thread<'_>) {
-        let whole = self.path(&format!("/proc/{}", thread.tid));
-        fill(&whole, thread);
-        let task = self.path(&format!("/proc/{}/task/{}", thread.process, thread.tid));
-        fs::create_dir_all(&task).unwrap();
-        fs::copy(whole.join("stat"), task.join("stat")).unwrap();
+        fill(&self.path(&format!("/proc/{}", thread.tid)), thread);
+        let Thread { tid, process, parent, start, flags, comm, .. } = thread;
+        // A thread is found below every thread of its process. The `stat` beside them, for which the kernel adds up the times of all threads,
+        // is not to be read.
+        for above in [process, tid] {
+            let stat = format!("{tid} ({comm}) D {parent} 1 1 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 1 0 {start} 1 1\n");
+            let task = self.path(&format!("/proc/{above}/task/{tid}"));
+            fs::create_dir_all(&task).unwrap();
+            fs::write(task.join("stat"), stat).unwrap();
+        }
+    }
+
+    /// The thread is at work.
+    fn runs(&self, tid: u32) {
+        fs::write(self.path(&format!("/proc/{tid}/wchan")), "0").unwrap();
+        let stat = format!("{tid} (x) R 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1000 1 1\n");
+        fs::write(self.path(&format!("/proc/{tid}/task/{tid}/stat")), stat).unwrap();
     }
 
     fn gone(&self, tid: u32) {
@@ -102,12 +114,10 @@ impl World {
 
 fn fill(folder: &Path, thread: &Thread<'_>) {
     fs::create_dir_all(folder.join("ns")).unwrap();
-    let Thread { tid, process, parent, uid, start, flags, comm, .. } = thread;
-    let stat = format!("{tid} ({comm}) D {parent} 1 1 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 1 0 {start} 1 1\n");
+    let Thread { tid, process, uid, comm, .. } = thread;
     let status = format!("Name:\t{comm}\nTgid:\t{process}\nPid:\t{tid}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n");
     for (name, text) in [
-        ("stat", stat.as_str()),
-        ("status", &status),
+        ("status", status.as_str()),
         ("comm", &format!("{comm}\n")),
         ("wchan", thread.wchan),
         ("stack", thread.stack),
@@ -181,8 +191,7 @@ fn all_who_wait_for_the_name_are_candidates_and_nobody_else() {
         world.asks(tid, 10_500, wanted);
     }
     // 91 has gone on: its request is over.
-    fs::write(world.path("/proc/91/wchan"), "0").unwrap();
-    fs::write(world.path("/proc/91/stat"), "91 (x) R 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1000 1 1\n").unwrap();
+    world.runs(91);
     // 90 asked for the name once, but waits for another now.
     world.asks(90, 10_400, "net-pf-3");
     world.asks(90, 10_600, "net-pf-4");
@@ -216,8 +225,8 @@ fn a_number_that_was_given_to_another_task_is_not_taken_for_the_first() {
 fn a_task_that_is_not_asleep_yet_is_waited_for() {
     let world = World::traced();
     let finder = Finder::open(&world.paths());
-    world.thread(&Thread { wchan: "0", ..WAITING });
-    fs::write(world.path("/proc/88/stat"), "88 (trig) R 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1000 1 1\n").unwrap();
+    world.thread(&WAITING);
+    world.runs(88);
     world.asks(88, 10_500, "net-pf-3");
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -324,6 +333,63 @@ fn a_flood_of_candidates_is_bounded_and_counts_as_unknown_too() {
     let found = finder.requesters(&name("net-pf-3"));
     assert_eq!(found.len(), 17);
     assert_eq!(found.last(), Some(&Requester::unknown()));
+}
+
+#[test]
+fn who_was_killed_while_asking_is_no_candidate_for_what_others_ask() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    for tid in 1000..1100 {
+        world.asks(tid, 10_400, "net-pf-3");
+    }
+    world.thread(&Thread { uid: 0, cgroup: "/", ..WAITING });
+    world.asks(88, 10_500, "net-pf-3");
+    for _ in 0..2 {
+        let found = finder.requesters(&name("net-pf-3"));
+        assert_eq!(found.iter().map(|found| (found.kind, found.pid)).collect::<Vec<_>>(), [(Kind::Root, Some(88))]);
+    }
+}
+
+#[test]
+fn who_is_about_to_wait_is_still_found_after_somebody_else_was() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    for tid in [88, 89] {
+        world.thread(&Thread { tid, process: tid, ..WAITING });
+        world.asks(tid, 10_500, "net-pf-3");
+    }
+    world.runs(89);
+    assert_eq!(pids(&finder.requesters(&name("net-pf-3"))), [Some(88)]);
+    world.gone(88);
+    world.thread(&Thread { tid: 89, process: 89, ..WAITING });
+    assert_eq!(pids(&finder.requesters(&name("net-pf-3"))), [Some(89)]);
+}
+
+/// With many who ask for the same, each of their requests looks at all of them.
+#[test]
+fn who_waits_is_read_once() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    world.thread(&WAITING);
+    world.asks(88, 10_500, "net-pf-3");
+    let found = finder.requesters(&name("net-pf-3"));
+    fs::remove_file(world.path("/proc/88/status")).unwrap();
+    assert_eq!(finder.requesters(&name("net-pf-3")), found);
+    // Its next request may be of another program.
+    world.thread(&Thread { uid: 1001, ..WAITING });
+    world.asks(88, 10_600, "net-pf-3");
+    assert_eq!(finder.requesters(&name("net-pf-3"))[0].uid, Some(1001));
+}
+
+#[test]
+fn a_program_that_was_replaced_while_it_runs_keeps_its_name() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    world.thread(&WAITING);
+    fs::remove_file(world.path("/proc/88/exe")).unwrap();
+    symlink("/usr/bin/trig (deleted)", world.path("/proc/88/exe")).unwrap();
+    world.asks(88, 10_500, "net-pf-3");
+    assert_eq!(finder.requesters(&name("net-pf-3"))[0].exe.as_deref(), Some("/usr/bin/trig"));
 }
 
 #[test]

@@ -42,6 +42,9 @@ const EVENT: &str = "module/module_request";
 /// More candidates than this are not looked at one by one: they count as unknown.
 const MOST_CANDIDATES: usize = 16;
 
+/// More threads than this that have asked for a name are not looked at for one request, to see whether they are still there.
+const MOST_LOOKS: usize = 512;
+
 /// The helper may run before the thread that started it has gone to sleep, on a busy machine long before: it is looked at again after
 /// each of these times, in microseconds. Together they are little beside the time that a helper waits.
 const LOOK_AGAIN: [u64; 11] = [250, 250, 250, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000];
@@ -154,16 +157,20 @@ impl Finder {
             source.drain();
             source.pending.of(name)
         };
-        let many = entries.len() > MOST_CANDIDATES;
-        entries.truncate(MOST_CANDIDATES);
-        let (mut found, mut gone, mut over) = (Vec::new(), Vec::new(), Vec::new());
+        let mut many = entries.len() > MOST_LOOKS;
+        entries.truncate(MOST_LOOKS);
+        let (mut found, mut over) = (Vec::new(), Vec::new());
         for again in LOOK_AGAIN.map(Some).into_iter().chain([None]) {
             let mut later = Vec::new();
             for entry in entries {
+                if found.len() >= MOST_CANDIDATES {
+                    many = true;
+                    break;
+                }
                 match self.look_at(source, &entry) {
                     Found::Waiting(requesters) => found.extend(requesters),
                     Found::Helper => found.extend(self.behind_helper()),
-                    Found::Gone => gone.push(entry),
+                    Found::Gone => lock(source).pending.gone(&entry),
                     Found::Over => over.push(entry),
                     Found::NotYet => later.push(entry),
                 }
@@ -175,12 +182,19 @@ impl Finder {
             }
             again.into_iter().for_each(|time| std::thread::sleep(Duration::from_micros(time)));
         }
-        // Those who never went to sleep.
-        over.extend(entries);
+        // Those who never went to sleep; where somebody else waits, they may do so yet.
+        if found.is_empty() {
+            over.extend(entries);
+        }
         let mut source = lock(source);
         over.iter().for_each(|entry| source.pending.over(entry));
-        if found.is_empty() {
-            found.extend(gone.first().map(|entry| nobody(&entry.event)));
+        if found.is_empty()
+            && let Some(gone) = source.pending.gone_for(name, Instant::now())
+        {
+            found.push(nobody(&gone.event));
+            if !gone.event.waits {
+                source.pending.over(&gone);
+            }
         }
         if many {
             found.push(Requester::unknown());
@@ -195,11 +209,13 @@ impl Finder {
         let Some(life) = self.tasks.life(event.tid).filter(|life| same(life.start)) else { return Found::Gone };
         if !event.waits {
             // It goes on while its helper runs, and may be another program by now.
-            lock(source).pending.over(entry);
             return Found::Gone;
         }
         if self.tasks.waits(event.tid, life.state) == Waits::No {
             return if entry.read.elapsed() < FRESH { Found::NotYet } else { Found::Over };
+        }
+        if let Some(known) = &entry.known {
+            return Found::Waiting(vec![known.clone()]);
         }
         let Some(task) = self.tasks.read(event.tid).filter(|task| task.life.start == life.start) else { return Found::Gone };
         // What has been read is right if it still waits.
@@ -209,7 +225,12 @@ impl Finder {
         if task.helper {
             return Found::Helper;
         }
-        Found::Waiting(self.of_thread(task, Attribution::Trace, Some(&event.call_site)))
+        if let Some(outer) = lock(&self.acting).get(&task.tid) {
+            return Found::Waiting(outer.clone());
+        }
+        let requester = classify::requester(task, Attribution::Trace, Some(event.call_site.clone()));
+        lock(source).pending.is_known(entry, requester.clone());
+        Found::Waiting(vec![requester])
     }
 
     /// Whom a thread asks for: itself, unless it is one of ours that loads for others.

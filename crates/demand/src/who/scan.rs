@@ -35,13 +35,13 @@ pub(super) fn blocked(tasks: &Tasks, paths: &Paths) -> Blocked {
     let (mut found, mut certain, mut helpers) = (Vec::new(), 0_usize, 0_usize);
     let mut of_kernel: HashMap<u32, bool> = HashMap::new();
     let (start, mut in_time) = (Instant::now(), true);
-    for (process, tid) in tasks.all() {
+    for tid in tasks.all() {
         in_time = start.elapsed() < WITHIN;
         // Of more than enough candidates no more need be known.
         if !in_time || found.len() > MOST_CANDIDATES {
             break;
         }
-        let Some(life) = tasks.life_of_thread(process, tid) else { continue };
+        let Some(life) = tasks.life(tid) else { continue };
         let mut by_kernel = |parent| *of_kernel.entry(parent).or_insert_with(|| tasks.life(parent).is_some_and(|parent| parent.kernel));
         if !life.kernel && by_kernel(life.parent) && tasks.comm(tid).as_deref() == Some(name) {
             helpers += 1;

@@ -87,28 +87,21 @@ impl Tasks {
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// The numbers of all threads, each behind that of its process.
-    pub(super) fn all(&self) -> Vec<(u32, u32)> {
+    /// The numbers of all threads.
+    pub(super) fn all(&self) -> Vec<u32> {
         let numbers = |folder: &Path| -> Vec<u32> {
             let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
             entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
         };
-        let threads = |process: u32| {
-            let own = numbers(&self.proc.join(process.to_string()).join("task"));
-            own.into_iter().map(move |thread| (process, thread))
-        };
+        let threads = |process: u32| numbers(&self.proc.join(process.to_string()).join("task"));
         numbers(&self.proc).into_iter().flat_map(threads).collect()
     }
 
-    /// The life of a thread of a process. Of the two files that tell it this is the one for which the kernel does not add up the times of all
-    /// threads of the process: to read the other for each of them takes seconds where there are thousands.
-    pub(super) fn life_of_thread(&self, process: u32, tid: u32) -> Option<Life> {
-        life(&self.file(process, &format!("task/{tid}/stat"))?)
-    }
-
-    /// The life that a number has now; `None` if there is no such thread.
+    /// The life that a number has now; `None` if there is no such thread. Of the two files that tell it this is the one for which the kernel
+    /// does not add up the times of all threads of the process: where there are thousands, and somebody has seen to that, it takes
+    /// milliseconds to read the other.
     pub(super) fn life(&self, tid: u32) -> Option<Life> {
-        life(&self.file(tid, "stat")?)
+        life(&self.file(tid, &format!("task/{tid}/stat"))?)
     }
 
     /// The name of a thread.
@@ -156,7 +149,7 @@ impl Tasks {
             login_uid: self.file(tid, "loginuid").and_then(|text| text.trim().parse().ok()).filter(|uid| *uid != NO_LOGIN),
             life,
             helper: !life.kernel && self.life(life.parent).is_some_and(|parent| parent.kernel),
-            exe: exe.map(|path| clean(&path.to_string_lossy())),
+            exe: exe.map(|path| clean(program(&path.to_string_lossy()))),
             cgroup: self.file(tid, "cgroup").and_then(|text| control_group(&text)),
             user_namespace: (user_namespace != FIRST_USER_NAMESPACE).then_some(user_namespace),
             own_pids: pid_namespace != FIRST_PID_NAMESPACE,
@@ -169,6 +162,15 @@ impl Tasks {
         let link = fs::read_link(self.proc.join(tid.to_string()).join("ns").join(kind)).ok()?;
         link.to_str()?.split_once(":[")?.1.strip_suffix(']')?.parse().ok()
     }
+}
+
+/// What the kernel puts behind the path of a file that has lost its name (d_path, fs/d_path.c).
+const REPLACED: &str = " (deleted)";
+
+/// The path of a program as rules name it. A service that runs while its package is upgraded is the same service; nobody without the rights
+/// to write there has a program of this path, with a name or without.
+fn program(path: &str) -> &str {
+    path.strip_suffix(REPLACED).unwrap_or(path)
 }
 
 /// A life, as `stat` tells it.

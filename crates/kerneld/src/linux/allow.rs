@@ -94,6 +94,12 @@ impl Allow {
         } else {
             writeln!(out, "{grant}")?
         }
+        let name = &self.subject.name;
+        // The kernel seldom asks for a module by its name.
+        if matches!(grant.what, Granted::Request(_)) && Class::of(name) == Class::Name && !name.contains(['*', '?', '[']) {
+            let text = "is what counts, as it is asked for; for a module, whatever it is asked for by, say `kerneld allow --module";
+            writeln!(std::io::stderr(), "kerneld: the name `{name}` {text} {name}`; `kerneld log --denied` has the names")?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -81,7 +81,13 @@ const FILES: &[File] = &[
 const INITRAMFS: &[File] = &[
     File { path: "/etc/initramfs-tools/hooks/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/hook") },
     File { path: "/etc/initramfs-tools/scripts/init-top/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/script") },
+    File { path: "/etc/initramfs-tools/scripts/init-bottom/kerneld", mode: 0o755, text: include_str!("../../dist/initramfs/last") },
 ];
+
+/// Said when these are written, and when they are removed: an image is made from them, and stays what it is until it is made again.
+const IMAGE_LACKS: &str =
+    "the initramfs has it after `update-initramfs -u`, once the daemon was started or `kerneld policy compile` was run";
+const IMAGE_HAS: &str = "the initramfs has it still: `update-initramfs -u -k all` takes it out";
 
 /// The folder of what changes the unit.
 const DROP_INS: &str = "/etc/systemd/system/kerneld.service.d";
@@ -174,6 +180,7 @@ impl Install {
         check_helper(&paths, &programs.helper)?;
         check_place(&paths, &programs.daemon)?;
         if !self.sysctl_only {
+            let mut image = false;
             let wanted = [(true, FILES), (self.initramfs, INITRAMFS), (self.leases, LEASES)];
             for file in wanted.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, files)| files) {
                 let text = file.text(&programs);
@@ -181,7 +188,11 @@ impl Install {
                 if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
                     continue;
                 }
+                image |= INITRAMFS.iter().any(|of_image| of_image.path == file.path);
                 doing.step(&format!("write {}", path.display()), || file::replace(&path, file.mode, text.as_bytes()))?;
+            }
+            if image {
+                writeln!(io::stdout().lock(), "{IMAGE_LACKS}")?;
             }
             let policy = paths.policy();
             if !policy.exists() {
@@ -225,7 +236,7 @@ impl Uninstall {
         } else {
             writeln!(io::stdout().lock(), "kernel.modprobe is `{now}`, which is not kerneld's: it stays")?;
         }
-        let mut changed = Vec::new();
+        let (mut changed, mut image) = (Vec::new(), false);
         for file in [FILES, INITRAMFS, LEASES].into_iter().flatten() {
             let path = paths.file(file.path);
             let Ok(text) = std::fs::read_to_string(&path) else { continue };
@@ -234,7 +245,11 @@ impl Uninstall {
                 changed.push(path);
                 continue;
             }
+            image |= INITRAMFS.iter().any(|of_image| of_image.path == file.path);
             doing.step(&format!("remove {}", path.display()), || std::fs::remove_file(&path))?;
+        }
+        if image {
+            writeln!(io::stdout().lock(), "{IMAGE_HAS}")?;
         }
         if doing == Doing::Really {
             // Made for one file; with somebody else's in it, it stays.

@@ -37,8 +37,11 @@ pub(super) struct Status {
 
 /// Read the policy, its drop-ins and the grants again
 #[derive(Debug, Args)]
-#[command(after_help = "A policy that cannot be read changes nothing: the one before stays in force, and the status is 1.
-`kerneld policy check` says what is wrong, with file and line.")]
+#[command(
+    after_help = "A policy that cannot be read changes nothing: the one before stays in force, and the status is 1. So it is where helpers cannot be given
+the policy, because /var/lib/kerneld takes no file; that is tried again every two seconds.
+`kerneld policy check` says what is wrong, with file and line."
+)]
 pub(super) struct Reload {
     #[command(flatten)]
     root: Root,
@@ -89,7 +92,8 @@ impl Reload {
         } else {
             out.write_all(policy(&state).as_bytes())?
         }
-        Ok(if state.fault.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let done = state.fault.is_none() && state.compile_fault.is_none();
+        Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
@@ -143,13 +147,16 @@ fn full(state: &State) -> String {
     ));
     text.push_str(&format!("modules   {} loaded, {} loads under way\n", state.modules, state.loading));
     text.push_str(&format!("grants    {}\n", state.grants));
-    let helper = state.helper.as_deref().unwrap_or("cannot be read");
-    text.push_str(&format!(
-        "helper    kernel.modprobe is {}\n",
-        if helper.is_empty() { "empty: the kernel asks for nothing" } else { helper }
-    ));
+    text.push_str(&match state.helper.as_deref() {
+        None => "helper    kernel.modprobe cannot be read\n".to_owned(),
+        Some("") => "helper    kernel.modprobe is empty: the kernel asks for nothing\n".to_owned(),
+        Some(helper) => format!("helper    kernel.modprobe is {helper}\n"),
+    });
     if state.asked_elsewhere {
-        text.push_str("WRONG     the kernel asked kerneld, and does not any more: `kerneld install --sysctl-only` puts that right\n");
+        text.push_str("WRONG     the kernel does not ask kerneld, as it was told to: `kerneld install --sysctl-only` puts that right\n");
+        text.push_str(
+            "          (until the next boot, if another file of sysctl.d sets kernel.modprobe: `grep -r kernel.modprobe /etc/sysctl.d`)\n",
+        );
     }
     match &state.tracing_fault {
         None => text.push_str("who       by the trace event of each request\n"),

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 use demand::journal::Reader;
 use demand::policy::show_date;
-use demand::{Outcome, Paths, Record, RequestName, Verdict, stamp};
+use demand::resolve::Resolver;
+use demand::{Origin, Outcome, Paths, Record, RequestName, Verdict, stamp};
 use kmod::kernel::Loaded;
 use kmod::{name, proc_modules};
 use serde::Serialize;
@@ -63,6 +64,9 @@ struct Answer {
     last: Option<Record>,
     /// What holds it now.
     findings: Vec<Finding>,
+    /// Where this is no module but a name that the kernel asks for: the modules that it stands for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stands_for: Vec<String>,
     /// The modules that use it.
     used_by: Vec<Answer>,
 }
@@ -75,7 +79,10 @@ impl Why {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let paths = self.root.paths();
         let search = Search::open(&paths)?;
-        let answer = search.answer(&name::from_word(&self.module), 0);
+        let mut answer = search.answer(&name::from_word(&self.module), 0);
+        if answer.presence == Presence::Unknown {
+            answer.stands_for = search.stands_for(&self.module);
+        }
         let mut out = std::io::stdout().lock();
         if self.json {
             writeln!(out, "{}", serde_json::to_string_pretty(&answer)?)?;
@@ -143,8 +150,16 @@ impl Search {
             denied: count(&|record| record.outcome == Outcome::Denied || record.decision.verdict == Verdict::Deny),
             last: records.last().map(|record| (*record).clone()),
             findings: loaded.map(|_| judge(&self.paths, &self.around, &subject, baseline)).unwrap_or_default(),
+            stands_for: Vec::new(),
             used_by: if depth < DEEPEST { holders.iter().map(|holder| self.answer(holder, depth + 1)).collect() } else { Vec::new() },
         }
+    }
+
+    /// The modules that a name as the kernel asks for it stands for.
+    fn stands_for(&self, name: &str) -> Vec<String> {
+        let Ok(name) = RequestName::new(name.as_bytes(), Origin::Device) else { return Vec::new() };
+        let resolver = Resolver::open(&self.paths, &self.stamp.release);
+        resolver.map(|resolver| resolver.resolve(&name).targets.into_iter().map(|target| target.module).collect()).unwrap_or_default()
     }
 
     fn presence(&self, module: &str, loaded: bool) -> Presence {
@@ -182,6 +197,10 @@ fn tell(out: &mut String, answer: &Answer, indent: &str) {
     match (answer.presence, &answer.loaded_by) {
         (Presence::BuiltIn, _) => {
             line!(out, "{indent}{module} is built into the kernel: nobody asked for it, and nothing can remove it");
+        }
+        (Presence::Unknown, _) if !answer.stands_for.is_empty() => {
+            let names: Vec<String> = answer.stands_for.iter().map(|name| format!("`kerneld why {name}`")).collect();
+            line!(out, "{indent}{module} is no module but a name that is asked for; see {}", names.join(", "));
         }
         (Presence::Unknown, _) => {
             line!(out, "{indent}{module} is not loaded, and this release has no such module");

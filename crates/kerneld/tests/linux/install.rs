@@ -23,7 +23,7 @@ fn what_is_installed_can_be_uninstalled() {
     let system = with_helper();
     system.write(SYSCTL, "/opt/own/modprobe\n");
     let told = system.say(&["install", "--dry-run", "--initramfs", "--leases"]);
-    assert!(told.contains("set kernel.modprobe to `/usr/sbin/kerneld-request`"), "{told}");
+    assert!(told.contains("set kernel.modprobe to `/usr/sbin/kerneld-request`") && told.contains("update-initramfs -u"), "{told}");
     assert_eq!(system.read(SYSCTL), "/opt/own/modprobe\n");
     assert_eq!(system.say(&["install", "--initramfs", "--leases"]), told);
     assert_eq!(system.read(SYSCTL), "/usr/sbin/kerneld-request\n");
@@ -32,7 +32,7 @@ fn what_is_installed_can_be_uninstalled() {
     assert!(system.read("etc/systemd/system/kerneld.service.d/leases.conf").contains("\nCapabilityBoundingSet=CAP_NET_ADMIN\n"));
     // Again: nothing is left to do, and what was before is not forgotten.
     assert_eq!(system.say(&["install", "--initramfs"]), "");
-    system.say(&["uninstall"]);
+    assert!(system.say(&["uninstall"]).contains("`update-initramfs -u -k all`"));
     assert_eq!(system.read(SYSCTL), "/opt/own/modprobe\n");
     let drop_in = "etc/systemd/system/kerneld.service.d/leases.conf";
     assert!(!system.root().join("etc/systemd/system/kerneld.service.d").exists());
@@ -115,9 +115,47 @@ fn the_shipped_files_agree_with_the_program() {
     let policy = include_str!("../../dist/policy.toml");
     let parsed = demand::policy::Policy::parse(std::path::Path::new("policy.toml"), policy.as_bytes()).unwrap();
     assert_eq!((parsed.mode, parsed.control.group.as_deref()), (demand::Mode::Audit, Some("kerneld")));
-    for script in [include_str!("../../dist/initramfs/hook"), include_str!("../../dist/initramfs/script")] {
+    for script in
+        [include_str!("../../dist/initramfs/hook"), include_str!("../../dist/initramfs/script"), include_str!("../../dist/initramfs/last")]
+    {
         let mut shell = std::process::Command::new("sh").args(["-n"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
         std::io::Write::write_all(&mut shell.stdin.take().unwrap(), script.as_bytes()).unwrap();
         assert!(shell.wait().unwrap().success());
     }
+}
+
+/// An image outlives what it was made from.
+#[test]
+fn an_old_initramfs_does_not_undo_an_uninstalling() {
+    let system = with_helper();
+    system.write("proc/cmdline", "quiet\n");
+    system.write("root/usr/sbin/kerneld-request", "");
+    let script = |text: &str| {
+        let root = system.root().display();
+        let here = ["/proc/", "/run/"].iter().fold(text.to_owned(), |text, folder| text.replace(folder, &format!("{root}{folder}")));
+        let here = here.replace("[ -x /usr/", &format!("[ -x {root}/usr/"));
+        let ran = std::process::Command::new("sh").args(["-c", &here]).env("rootmnt", system.root().join("root")).status().unwrap();
+        assert!(ran.success());
+        system.read(SYSCTL)
+    };
+    let (first, last) = (include_str!("../../dist/initramfs/script"), include_str!("../../dist/initramfs/last"));
+    assert_eq!(script(first), "/usr/sbin/kerneld-request\n");
+    assert_eq!(script(last), "/sbin/modprobe\n", "the program is there, and not installed");
+    for folder in ["etc", "usr/lib"] {
+        let conf = format!("root/{folder}/sysctl.d/60-kerneld.conf");
+        system.write(&conf, "");
+        system.write(SYSCTL, "/sbin/modprobe\n");
+        script(first);
+        assert_eq!(script(last), "/usr/sbin/kerneld-request\n", "{folder}");
+        std::fs::remove_file(system.root().join(conf)).unwrap();
+    }
+    system.write("root/etc/sysctl.d/60-kerneld.conf", "");
+    std::fs::remove_file(system.root().join("root/usr/sbin/kerneld-request")).unwrap();
+    system.write(SYSCTL, "/sbin/modprobe\n");
+    script(first);
+    assert_eq!(script(last), "/sbin/modprobe\n", "the program is not there");
+    system.write("proc/cmdline", "quiet kerneld.initramfs=off\n");
+    std::fs::remove_file(system.root().join("run/kerneld/before-initramfs")).unwrap();
+    system.write(SYSCTL, "/opt/own/modprobe\n");
+    assert_eq!((script(first), script(last)), ("/opt/own/modprobe\n".to_owned(), "/opt/own/modprobe\n".to_owned()));
 }

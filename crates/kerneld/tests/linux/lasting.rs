@@ -66,7 +66,7 @@ fn a_kernel_that_asks_another_program_is_noticed() {
     system.write("proc/sys/kernel/modprobe", "/tmp/evil\n");
     let status = system.kerneld(&["status"]);
     let text = String::from_utf8_lossy(&status.stdout);
-    assert!(status.status.code() == Some(2) && text.contains("the kernel asked kerneld, and does not any more"), "{text}");
+    assert!(status.status.code() == Some(2) && text.contains("the kernel does not ask kerneld, as it was told to"), "{text}");
     system.write("proc/sys/kernel/modprobe", "/usr/sbin/kerneld-request\n");
     assert!(system.say(&["status"]).contains("all is well"));
 }
@@ -131,6 +131,29 @@ fn helpers_are_given_each_policy_at_once() {
     system.write("etc/kerneld/policy.toml", "mode = \"learn\"\n");
     system.say(&["reload"]);
     assert_eq!((compiled().policy.mode, compiled().grants.len()), (demand::Mode::Learn, 1));
+}
+
+#[test]
+fn a_policy_that_helpers_could_not_be_given_is_given_once_there_is_room() {
+    let system = System::served(ENFORCE);
+    let folder = system.paths().compiled().parent().unwrap().to_owned();
+    std::fs::rename(&folder, folder.with_extension("away")).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    system.write("etc/kerneld/policy.toml", "mode = \"learn\"\n");
+    let reload = system.kerneld(&["reload"]);
+    assert!(
+        reload.status.code() == Some(1) && String::from_utf8_lossy(&reload.stdout).contains("helpers could not be given"),
+        "{reload:?}"
+    );
+    assert_eq!(system.json(&["status"])["mode"], "learn");
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(folder.with_extension("away"), &folder).unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while system.kerneld(&["status"]).status.code() != Some(0) {
+        assert!(std::time::Instant::now() < until, "it is not tried again");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(compiled::read(&system.paths().compiled()).unwrap().policy.mode, demand::Mode::Learn);
 }
 
 #[test]

@@ -172,3 +172,20 @@ fn what_helpers_left_comes_once_however_often_the_daemon_is_ended() {
     }
     assert!(!system.paths().spool().with_extension("taken").exists());
 }
+
+/// The kernel asks for `fs-vfat`, and people for vfat.
+#[test]
+fn names_of_modules_and_of_requests_are_told_apart() {
+    let system = System::served(ENFORCE);
+    let told = |words: &[&str]| String::from_utf8_lossy(&system.kerneld(words).stderr).into_owned();
+    assert!(told(&["allow", "minix", "--for", "1h"]).contains("`kerneld allow --module minix`"));
+    assert_eq!(told(&["allow", "fs-minix", "--for", "1h"]), "");
+    assert_eq!(told(&["allow", "--module", "minix", "--for", "1h"]), "");
+    let tree = format!("lib/modules/{}", kmod::linux::release());
+    system.write(&format!("{tree}/modules.dep"), "kernel/minix.ko:\n");
+    system.write(&format!("{tree}/modules.alias"), "alias fs-minix minix\n");
+    system.write("proc/modules", "");
+    let why = |name: &str| String::from_utf8_lossy(&system.kerneld(&["why", name]).stdout).into_owned();
+    assert!(why("fs-minix").contains("no module but a name that is asked for; see `kerneld why minix`"), "{}", why("fs-minix"));
+    assert!(why("minix").starts_with("minix is not loaded\n") && why("nosuch").contains("this release has no such module"));
+}

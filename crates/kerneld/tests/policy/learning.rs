@@ -203,3 +203,78 @@ fn names_that_mean_harm_become_no_rules() {
         assert!(!rule.names("minix") && !rule.names("esp4"), "{:#?}", rule.modules);
     }
 }
+
+/// What users had loaded while nothing was denied is in the kernel, and is no need of the machine.
+#[test]
+fn what_nobody_trusted_had_loaded_does_not_come_in_by_being_there() {
+    let world = World::new();
+    world.write("proc/sys/kernel/random/boot_id", "this\n");
+    world.write("proc/modules", "af_alg 1 0 - Live 0x0\nptp 1 0 - Live 0x0\nvfat 1 0 - Live 0x0\nfat 1 1 vfat, Live 0x0\n");
+    let records = [
+        record("this", "net-pf-38", user(1000), Outcome::Loaded, &["af_alg"]),
+        record("this", "fs-vfat", root(), Outcome::Loaded, &["vfat", "fat"]),
+        record("before", "pci:v00008086d000010D3sv1", device(), Outcome::Loaded, &["e1000e", "ptp"]),
+    ];
+    world.journal("var/log/kerneld/journal.jsonl", &records);
+    let explain = |name: &str, who: &str| world.run(&["policy", "explain", name, "-r", who, "--policy", "learnt.toml"]).status;
+    // The other journal says nothing about why something is in this kernel.
+    world.journal("other.jsonl", &[]);
+    for (options, file) in [(["--trust", "root,service"], None), (["--min-boots", "2"], None), (["--min-boots", "1"], Some("other.jsonl"))]
+    {
+        let words: Vec<&str> = ["learn", "--mode", "enforce", "-o", "learnt.toml"].into_iter().chain(options).chain(file).collect();
+        assert_eq!(world.run(&words).status, 0);
+        assert_eq!((explain("net-pf-38", "user"), explain("ptp", "user")), (1, 0), "{options:?} {file:?}");
+    }
+    assert_eq!(world.run(&["learn", "--mode", "enforce", "-o", "learnt.toml"]).status, 0);
+    assert_eq!((explain("net-pf-38", "user"), explain("fs-vfat", "user")), (0, 0), "all that was asked for is needed");
+}
+
+#[test]
+fn floods_of_names_that_no_module_has_are_no_needs() {
+    let world = World::new();
+    let counted = |name: &str| Record { repeated: 500, ..record("1", name, user(1000), Outcome::Repeated, &[]) };
+    let records = [
+        record("1", "net-pf-99", user(1000), Outcome::Unknown, &[]),
+        counted("net-pf-99"),
+        counted("crypto-junk"),
+        record("1", "fs-vfat", root(), Outcome::Present, &["vfat", "fat"]),
+        counted("fs-vfat"),
+    ];
+    world.journal("a.jsonl", &records);
+    let learnt = world.run(&["learn", "--mode", "enforce", "-o", "learnt.toml", "a.jsonl"]);
+    assert_eq!(learnt.status, 0, "{}", learnt.err);
+    let text = std::fs::read_to_string(world.path("learnt.toml")).unwrap();
+    assert!(text.contains("\"fs-vfat\", # vfat: 501 requests in 1 boot by root, user\n"), "{text}");
+    assert!(text.contains("nothing to allow: crypto-junk, net-pf-99.\n"), "{text}");
+    assert!(!entries(&text).iter().any(|entry| entry.contains("junk") || entry.contains("99")), "{text}");
+    let ran = world.run(&["policy", "simulate", "--fail-on-deny", "--policy", "learnt.toml", "a.jsonl"]);
+    assert_eq!(ran.status, 0, "{}", ran.out);
+    assert!(ran.out.contains("0 requests that were served would be denied; served: 501 then, 501 now; 1001 asked for"), "{}", ran.out);
+}
+
+#[test]
+fn the_settings_of_the_policy_that_is_there_stay() {
+    const SETTINGS: &str = "answer-within = \"1500ms\"\nload-within = \"5m\"\n[journal]\nsize = \"64MiB\"\n[control]\ngroup = \"a b\"\n\
+        [devices]\nfollow = true\n[leases]\nmode = \"report\"\nclasses = [\"fs\", \"tty-ldisc\"]\nkeep = \"nls_*\"\npin-after = 7\n\
+        [leases.periods]\nfs = \"90s\"\n";
+    let world = World::new();
+    journals(&world);
+    world.policy(&format!("mode = \"enforce\"\n{SETTINGS}[[rule]]\nname = \"mine\"\nclass = \"fs\"\nverdict = \"deny\"\n"));
+    let learn = || world.run(&["learn", "-o", "etc/kerneld/policy.toml", "a.jsonl"]);
+    let first = learn();
+    assert!(first.err.contains("was in mode enforce and is in mode audit now"), "{}", first.err);
+    assert!(first.err.contains("a rule that was not learnt"), "{}", first.err);
+    let second = learn();
+    assert_eq!((second.status, second.err.as_str()), (0, ""), "what is learnt is nobody's own");
+    let text = std::fs::read_to_string(world.path("etc/kerneld/policy.toml")).unwrap();
+    let (learnt, before) = (read(&text), read(SETTINGS));
+    assert_eq!((learnt.answer_within, learnt.load_within), (before.answer_within, before.load_within));
+    assert_eq!(
+        (learnt.journal, learnt.control, learnt.devices, learnt.leases),
+        (before.journal, before.control, before.devices, before.leases)
+    );
+    assert!(!world.run(&["learn", "--no-system", "a.jsonl"]).out.contains("[control]"));
+    world.policy("nonsense\n");
+    let learnt = world.run(&["learn", "a.jsonl"]);
+    assert!(learnt.status == 0 && learnt.out.contains("# Not known: the policy that is there cannot be read"), "{}", learnt.out);
+}

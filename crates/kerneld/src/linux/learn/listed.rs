@@ -1,8 +1,11 @@
 //! Modules that are loaded by name at every boot, and those that are in the kernel now.
 
+use std::collections::BTreeSet;
 use std::fs;
 
+use demand::journal::Reader;
 use demand::resolve::Resolver;
+use demand::stamp::Stamp;
 use demand::{Origin, Paths, RequestName};
 use kmod::config::dirs;
 
@@ -23,9 +26,20 @@ pub(super) fn learn(paths: &Paths, modules: &Resolver, needs: &mut Needs) {
         }
     }
     let loaded = fs::read_to_string(paths.file("/proc/modules")).unwrap_or_default();
-    for name in loaded.lines().filter_map(|line| line.split(' ').next()) {
+    let on_demand = on_demand(paths);
+    for name in loaded.lines().filter_map(|line| line.split(' ').next()).filter(|name| !on_demand.contains(*name)) {
         because(&mut needs.modules, name, "in the kernel now".to_owned());
     }
+}
+
+/// The modules that came on demand in this boot. They are in the kernel because somebody asked, and whether what they asked for counts as
+/// needed is said about the request, not about the module.
+fn on_demand(paths: &Paths) -> BTreeSet<String> {
+    let boot = Stamp::of(paths, "").boot;
+    // Without a journal, as before kerneld, nothing did; `seen` has said what is wrong with one that cannot be read.
+    let records = Reader::open(&paths.journal()).into_iter().flatten().flatten();
+    let loaded = records.filter(|record| record.boot == boot).flat_map(|record| record.plan).filter(|step| step.loaded);
+    loaded.map(|step| step.module).collect()
 }
 
 fn module(name: &str, reason: &str, modules: &Resolver, needs: &mut Needs) {

@@ -1,6 +1,7 @@
 //! `kerneld learn`: a policy that fits a machine, or a fleet of them.
 
 mod hardware;
+mod kept;
 mod listed;
 mod mounts;
 mod need;
@@ -14,10 +15,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use demand::policy::Policy;
 use demand::resolve::Resolver;
 use demand::{Kind, Mode, Paths};
 
 use super::cli::Failure;
+use kept::Kept;
 use need::Needs;
 use seen::Seen;
 
@@ -72,9 +75,15 @@ fn kind(word: &str) -> Result<Kind, String> {
     word.parse().map_err(|()| format!("`{word}` is no kind of requester"))
 }
 
+/// The modes with their words.
+const MODES: [(&str, Mode); 3] = [("audit", Mode::Audit), ("learn", Mode::Learn), ("enforce", Mode::Enforce)];
+
 fn mode(word: &str) -> Result<Mode, String> {
-    let modes = [("audit", Mode::Audit), ("learn", Mode::Learn), ("enforce", Mode::Enforce)];
-    modes.iter().find(|(name, _)| *name == word).map(|(_, mode)| *mode).ok_or_else(|| "there are: audit, learn, enforce".to_owned())
+    MODES.iter().find(|(name, _)| *name == word).map(|(_, mode)| *mode).ok_or_else(|| "there are: audit, learn, enforce".to_owned())
+}
+
+fn mode_word(mode: Mode) -> &'static str {
+    MODES.iter().find(|(_, known)| *known == mode).map_or("audit", |(word, _)| word)
 }
 
 /// What counts as needed.
@@ -101,8 +110,9 @@ impl Learn {
         let paths = Paths::under(&self.root);
         let release = self.release.clone().unwrap_or_else(kmod::linux::release);
         let modules = Resolver::directory(&paths, &release).is_dir().then(|| Resolver::open(&paths, &release)).transpose()?;
-        let seen = Seen::read(&self.journals, &paths)?;
+        let seen = Seen::read(&self.journals, &paths, modules.as_ref())?;
         let mut needs = Needs::default();
+        let kept = if self.no_system { Kept::default() } else { kept::learn(&paths, &mut needs)? };
         if let Some(modules) = modules.as_ref().filter(|_| !self.no_system) {
             hardware::learn(&paths, modules, &mut needs)?;
             mounts::learn(&paths, &release, modules, &mut needs);
@@ -111,11 +121,15 @@ impl Learn {
         let requesters = if self.strict { Requesters::AsSeen } else { Requesters::Anyone };
         let trust = if self.trust.is_empty() { Kind::all().collect() } else { self.trust.iter().copied().collect() };
         let terms = Terms { mode: self.mode, min_boots: self.min_boots, trust, requesters };
-        let text = write::policy(&seen, &needs, modules.as_ref(), &terms)?;
+        let text = write::policy(&seen, &needs, &kept, modules.as_ref(), &terms)?;
         // What is written is what is read: a policy that cannot be read back is never handed out.
-        demand::policy::Policy::parse(std::path::Path::new("learnt"), text.as_bytes())?;
+        Policy::parse(std::path::Path::new("learnt"), text.as_bytes())?;
         match &self.output {
-            Some(path) => save(path, &text).map_err(|error| format!("`{}`: {error}", path.display()))?,
+            Some(path) => {
+                let before = Policy::load_file(path).ok();
+                save(path, &text).map_err(|error| format!("`{}`: {error}", path.display()))?;
+                tell_of_replaced(path, before.as_ref(), self.mode)?;
+            }
             None => std::io::stdout().write_all(text.as_bytes())?,
         }
         if seen.bad_lines > 0 {
@@ -123,6 +137,21 @@ impl Learn {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Names what the replaced policy said and the new one does not.
+fn tell_of_replaced(path: &Path, before: Option<&Policy>, mode: Mode) -> std::io::Result<()> {
+    let (Some(before), path) = (before, path.display()) else { return Ok(()) };
+    let mut err = std::io::stderr().lock();
+    if before.mode == Mode::Enforce && mode != Mode::Enforce {
+        writeln!(err, "kerneld learn: `{path}` was in mode enforce and is in mode {} now; `--mode enforce` keeps that", mode_word(mode))?;
+    }
+    let own = before.rules.iter().filter(|rule| !write::is_learnt(&rule.name)).count();
+    if own > 0 {
+        let rules = if own == 1 { "a rule that was".to_owned() } else { format!("{own} rules that were") };
+        writeln!(err, "kerneld learn: {rules} not learnt are not in `{path}` any more; files in /etc/kerneld/policy.d are left alone")?;
+    }
+    Ok(())
 }
 
 /// Writes a policy. The one that is there, perhaps the one in force, is replaced whole or not at all, and who may read it stays; what is

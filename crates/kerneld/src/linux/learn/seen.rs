@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use demand::journal::Reader;
-use demand::{Class, Kind, Outcome, Paths, Record};
+use demand::resolve::Resolver;
+use demand::{Class, Kind, Origin, Outcome, Paths, PlanStep, Record, RequestName};
 
 use crate::linux::cli::Failure;
-use crate::linux::policy::was_served;
+use crate::linux::policy::{is_known, was_served};
 
 /// Everything in the journals.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// By name.
     pub(super) requests: BTreeMap<String, Asked>,
+    /// The same of lines that stand for many requests, by the name of the last, until all is read.
+    counted: BTreeMap<String, Asked>,
     /// Names that no module has, and how often they were asked for.
     pub(super) without_module: BTreeMap<String, u64>,
     /// Names that were only ever denied, and how often.
@@ -46,8 +49,8 @@ pub(super) struct Asked {
 }
 
 impl Seen {
-    /// Reads journals; none: that of the system.
-    pub(super) fn read(journals: &[PathBuf], paths: &Paths) -> Result<Self, Failure> {
+    /// Reads journals; none: that of the system. `modules` tells which names stand for modules at all.
+    pub(super) fn read(journals: &[PathBuf], paths: &Paths, modules: Option<&Resolver>) -> Result<Self, Failure> {
         let mut seen = Self::default();
         let failed = |path: &std::path::Path, error: std::io::Error| format!("`{}`: {error}", path.display());
         if journals.is_empty() {
@@ -57,11 +60,27 @@ impl Seen {
         for path in journals {
             seen.add(Reader::open_file(path).map_err(|error| failed(path, error))?);
         }
-        let served: BTreeSet<&String> = seen.requests.keys().collect();
-        let denied = std::mem::take(&mut seen.denied);
-        let denied = denied.into_iter().filter(|(name, _)| !served.contains(name)).collect();
-        seen.denied = denied;
+        seen.settle(modules);
         Ok(seen)
+    }
+
+    /// What can be said only when all is read: what became of requests that were counted, and what was always denied.
+    fn settle(&mut self, modules: Option<&Resolver>) {
+        for (name, counted) in std::mem::take(&mut self.counted) {
+            let asked = self.requests.get_mut(&name);
+            let known = |modules: &Resolver| RequestName::new(name.as_bytes(), Origin::Device).is_ok_and(|name| is_known(modules, &name));
+            if asked.is_none() && (self.without_module.contains_key(&name) || !modules.is_none_or(known)) {
+                let count = self.without_module.entry(name).or_default();
+                *count = count.saturating_add(counted.requests);
+                continue;
+            }
+            match asked {
+                Some(asked) => asked.join(counted),
+                None => drop(self.requests.insert(name, counted)),
+            }
+        }
+        let served = &self.requests;
+        self.denied.retain(|name, _| !served.contains_key(name));
     }
 
     fn add(&mut self, reader: Reader) {
@@ -89,21 +108,37 @@ impl Seen {
         if !was_served(record) {
             return count(&mut self.denied);
         }
-        let asked = self.requests.entry(name).or_insert_with(|| Asked {
-            class: record.class,
-            requests: 0,
-            boots: BTreeSet::new(),
-            kinds: BTreeSet::new(),
-            modules: BTreeSet::new(),
-            asked: BTreeSet::new(),
-        });
-        asked.requests = asked.requests.saturating_add(record.repeated);
-        asked.boots.insert(record.boot.clone());
-        asked.kinds.extend(record.requesters.iter().map(|requester| requester.kind));
-        if record.requesters.is_empty() {
-            asked.kinds.insert(Kind::Unknown);
+        // A line of a flood does not say what became of the requests that it stands for, other than whether they were denied.
+        let map = if record.outcome == Outcome::Repeated { &mut self.counted } else { &mut self.requests };
+        let asked = Asked::of(record);
+        match map.get_mut(&name) {
+            Some(known) => known.join(asked),
+            None => drop(map.insert(name, asked)),
         }
-        asked.modules.extend(record.plan.iter().map(|step| step.module.clone()));
-        asked.asked.extend(record.plan.iter().filter(|step| step.why.starts_with("asked for")).map(|step| step.module.clone()));
+    }
+}
+
+impl Asked {
+    /// What one record says.
+    fn of(record: &Record) -> Self {
+        let kinds: BTreeSet<Kind> = record.requesters.iter().map(|requester| requester.kind).collect();
+        let target = |step: &&PlanStep| step.why.starts_with("asked for");
+        Self {
+            class: record.class,
+            requests: record.repeated,
+            boots: BTreeSet::from([record.boot.clone()]),
+            kinds: if kinds.is_empty() { BTreeSet::from([Kind::Unknown]) } else { kinds },
+            modules: record.plan.iter().map(|step| step.module.clone()).collect(),
+            asked: record.plan.iter().filter(target).map(|step| step.module.clone()).collect(),
+        }
+    }
+
+    /// Both together.
+    fn join(&mut self, other: Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.boots.extend(other.boots);
+        self.kinds.extend(other.kinds);
+        self.modules.extend(other.modules);
+        self.asked.extend(other.asked);
     }
 }

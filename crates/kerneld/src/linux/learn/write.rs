@@ -5,11 +5,12 @@ use std::fmt::Write;
 
 use demand::policy::{Glob, show_date};
 use demand::resolve::Resolver;
-use demand::{Class, Kind, Mode, Origin, RequestName, exposed, is_hidden};
+use demand::{Class, Kind, Origin, RequestName, exposed, is_hidden};
 
+use super::kept::Kept;
 use super::need::Needs;
 use super::seen::{Asked, Seen};
-use super::{Requesters, Terms};
+use super::{Requesters, Terms, mode_word};
 use crate::linux::cli::Failure;
 use crate::linux::policy::plan_of;
 
@@ -33,20 +34,17 @@ struct Allowed {
 }
 
 /// The policy.
-pub(super) fn policy(seen: &Seen, needs: &Needs, modules: Option<&Resolver>, terms: &Terms) -> Result<String, Failure> {
+pub(super) fn policy(seen: &Seen, needs: &Needs, kept: &Kept, modules: Option<&Resolver>, terms: &Terms) -> Result<String, Failure> {
     let allowed = allowed(seen, needs, modules, terms);
     let mut text = String::new();
     header(&mut text, seen, needs, &allowed);
     builtin(&mut text, modules)?;
-    let mode = match terms.mode {
-        Mode::Audit => "audit",
-        Mode::Learn => "learn",
-        Mode::Enforce => "enforce",
-    };
-    writeln!(text, "\nmode = \"{mode}\"\n\n[default]\nverdict = \"deny\"")?;
+    let mode = mode_word(terms.mode);
+    writeln!(text, "\nmode = \"{mode}\"\n{}\n[default]\nverdict = \"deny\"", kept.keys)?;
     for kind in [Kind::Root, Kind::Kernel, Kind::Device] {
         writeln!(text, "{kind} = \"audit\"")?;
     }
+    text.push_str(&kept.tables);
     for ((class, kinds), entries) in &allowed.requests {
         let words = kinds.iter().map(|kind| kind.word()).collect::<Vec<_>>();
         let name = if words.is_empty() { format!("learnt: {class}") } else { format!("learnt: {class}, {}", words.join(", ")) };
@@ -263,6 +261,14 @@ fn catches(pattern: &str, module: &str) -> bool {
     Glob::new(pattern).is_some_and(|glob| glob.matches(module))
 }
 
+/// Names of rules, or how they begin.
+const LEARNT: [&str; 5] = ["learnt: ", "hardware", "loaded anyway", "services of root", "rare: "];
+
+/// Whether a rule has a name that is given here.
+pub(super) fn is_learnt(name: &str) -> bool {
+    LEARNT.iter().any(|begin| name.starts_with(begin))
+}
+
 /// Writes a rule, if it is about anything.
 fn rule(
     text: &mut String,
@@ -298,6 +304,6 @@ fn plain(text: &str) -> String {
 }
 
 /// A text as TOML writes it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", plain(text).replace('\\', "\\\\").replace('"', "\\\""))
 }

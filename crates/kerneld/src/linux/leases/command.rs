@@ -29,7 +29,7 @@ pub(in super::super) struct Leases {
     /// Judge as if the policy listed these classes
     #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = class)]
     as_if: Vec<Class>,
-    /// As JSON: a list of objects with module, request, class, with, idle, fate, findings
+    /// As JSON: a list of objects with module, request, class, with, idle, period, fate, findings
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -86,16 +86,16 @@ fn table(settings: &Settings, entries: &[Entry]) -> String {
             (None, None) => "-".to_owned(),
         };
         let idle = entry.idle.map_or_else(|| "-".to_owned(), |idle| format!("{idle} s"));
-        text.push_str(&format!("{:<20} {asked:<24} {idle:>8}  {}\n", entry.module, fate(settings, entry)));
+        text.push_str(&format!("{:<20} {asked:<24} {idle:>8}  {}\n", entry.module, fate(entry)));
     }
     text
 }
 
-fn fate(settings: &Settings, entry: &Entry) -> String {
+fn fate(entry: &Entry) -> String {
     match entry.fate {
         Fate::Due => "is unloaded".to_owned(),
         Fate::Idle => {
-            let period = super::period_of(settings, entry.class, 0);
+            let period = std::time::Duration::from_secs(entry.period);
             format!("nothing holds it; it goes after {} without use", show_duration(period))
         }
         Fate::Kept => {

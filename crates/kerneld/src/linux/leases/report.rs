@@ -34,6 +34,8 @@ pub struct Entry {
     pub with: Option<String>,
     /// How long nothing has used it, in seconds, as far as the daemon has looked.
     pub idle: Option<u64>,
+    /// How long that has to be, in seconds: the period of its class, doubled with every comeback.
+    pub period: u64,
     /// What would become of it.
     pub fate: Fate,
     /// All rows.
@@ -96,6 +98,7 @@ pub fn report(paths: &Paths, stamp: &stamp::Stamp, settings: &Settings, wanted: 
             class: lease.map(|lease| lease.class),
             with: lease.and_then(|lease| lease.with.clone()),
             idle,
+            period: period.as_secs(),
             fate,
             findings,
         }

@@ -300,7 +300,7 @@ fn a_module_that_comes_back_waits_longer_and_then_stays() {
     let entries = report(&world.paths(), &stamp, &settings, Some(&["vfat".to_owned()]));
     let vetoes: Vec<String> = entries[0].vetoes().map(|finding| format!("{:?} {}", finding.row, finding.text())).collect();
     assert_eq!(vetoes, ["Comeback it came back 2 times within 1h"]);
-    assert_eq!(entries[0].fate, Fate::Kept);
+    assert_eq!((entries[0].fate, entries[0].period), (Fate::Kept, 4 * settings.period.as_secs()), "two comebacks, two doublings");
 }
 
 #[test]

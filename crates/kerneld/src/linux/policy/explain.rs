@@ -7,7 +7,7 @@ use clap::Args;
 use demand::judge::judge;
 use demand::policy::{Condition, Grant, Policy, Who};
 use demand::resolve::{Resolved, Way};
-use demand::{Attribution, Class, Decision, Device, Kind, Origin, Outcome, Reach, RequestName, Requester, Verdict, exposed};
+use demand::{Attribution, Class, Decision, Device, Kind, Mode, Origin, Outcome, Reach, RequestName, Requester, Verdict, exposed};
 use serde::Serialize;
 
 use super::source::{Source, now};
@@ -172,7 +172,9 @@ impl Explanation {
             let verdict = match (decision.verdict, loads) {
                 (Verdict::Allow, _) => "allow",
                 (Verdict::Audit, _) => "audit",
-                (Verdict::Deny, true) => "deny (not enforced)",
+                (Verdict::Deny, true) if decision.mode != Mode::Enforce => "deny (not enforced)",
+                // Nothing would come in anyway.
+                (Verdict::Deny, true) => "deny",
                 (Verdict::Deny, false) => "deny",
             };
             let place = decision.rule.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();

@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use super::cli::Failure;
 
 pub(super) use simulate::was_served;
-pub(super) use source::plan_of;
+pub(super) use source::{is_known, plan_of};
 
 const EXAMPLES: &str = "Examples:
   kerneld policy check                                faults by file and line, and what no policy can stop

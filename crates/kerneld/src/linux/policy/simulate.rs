@@ -12,7 +12,7 @@ use demand::resolve::Resolver;
 use demand::{Class, Decision, Kind, Outcome, PlanStep, Record, RequestName, Requester, Verdict};
 use serde::Serialize;
 
-use super::source::{Source, plan_of};
+use super::source::{Source, is_known, plan_of};
 use crate::linux::cli::Failure;
 
 /// Replay recorded requests against a policy: what would have been denied, what would be allowed now
@@ -142,7 +142,7 @@ impl Simulation {
         replay.records += 1;
         replay.requests = replay.requests.saturating_add(record.repeated);
         let served = was_served(record);
-        if record.outcome == Outcome::Unknown {
+        if record.outcome == Outcome::Unknown || self.counts_unknown(record) {
             replay.without_module = replay.without_module.saturating_add(record.repeated);
             return;
         }
@@ -169,6 +169,11 @@ impl Simulation {
         };
         let row = self.rows.entry(key.clone()).or_insert(Row { key, requests: 0, module: decision.module, reason: decision.reason });
         row.requests = row.requests.saturating_add(record.repeated);
+    }
+
+    /// Whether a line stands for requests for a name that no module has: a line of a flood does not say what became of them.
+    fn counts_unknown(&self, record: &Record) -> bool {
+        record.outcome == Outcome::Repeated && self.modules.as_ref().is_some_and(|modules| !is_known(modules, &record.request))
     }
 
     /// The plan that was recorded, or the one that would be made here.

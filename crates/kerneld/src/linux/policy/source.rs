@@ -81,3 +81,8 @@ pub(in crate::linux) fn plan_of(modules: &Resolver, name: &RequestName) -> Vec<P
     }
     plan
 }
+
+/// Whether a name stands for a module at all, be it one that is built in or kept out.
+pub(in crate::linux) fn is_known(modules: &Resolver, name: &RequestName) -> bool {
+    !modules.resolve(name).targets.is_empty()
+}

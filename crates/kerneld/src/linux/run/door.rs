@@ -4,11 +4,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use demand::Paths;
 
 /// The name of the helper, whatever folder it is in.
 const HELPER: &str = "kerneld-request";
+
+/// How long after its start a daemon expects that others still set up the machine: `systemd-sysctl` may come after it.
+const SETTLED: Duration = Duration::from_secs(60);
 
 /// The setting, and what it was.
 #[derive(Clone, Debug)]
@@ -16,13 +20,22 @@ pub(crate) struct Door {
     path: PathBuf,
     /// Whether it has named the helper since the daemon started.
     was_ours: Arc<AtomicBool>,
+    /// What `kerneld install` leaves, and `uninstall` takes away.
+    installed: PathBuf,
+    since: Instant,
     /// Whether it was said that it does so no more.
     told: Arc<AtomicBool>,
 }
 
 impl Door {
     pub(super) fn new(paths: &Paths) -> Self {
-        Self { path: paths.file("/proc/sys/kernel/modprobe"), was_ours: Arc::default(), told: Arc::default() }
+        Self {
+            path: paths.file("/proc/sys/kernel/modprobe"),
+            was_ours: Arc::default(),
+            installed: paths.former_modprobe(),
+            since: Instant::now(),
+            told: Arc::default(),
+        }
     }
 
     /// What the kernel starts; `None` where that cannot be read.
@@ -34,9 +47,11 @@ impl Door {
         Some(program)
     }
 
-    /// Whether the kernel asked the helper, and starts another program now.
+    /// Whether the kernel asked the helper, or should have since the machine was started, and starts another program now.
     pub(crate) fn is_elsewhere(&self) -> bool {
-        self.program().is_none_or(|program| !is_ours(&program)) && self.was_ours.load(Ordering::Relaxed)
+        let elsewhere = self.program().is_none_or(|program| !is_ours(&program));
+        let expected = || self.since.elapsed() >= SETTLED && self.installed.exists();
+        elsewhere && (self.was_ours.load(Ordering::Relaxed) || expected())
     }
 
     /// The same, once for each change: what the kernel starts now.
@@ -72,5 +87,21 @@ mod tests {
             set(program);
             assert_eq!((door.is_elsewhere(), door.has_moved().as_deref()), (elsewhere, moved), "{program:?}");
         }
+    }
+
+    #[test]
+    fn a_machine_that_never_asks_where_kerneld_is_installed_is_told_of_once_it_is_up() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::under(root.path());
+        let door = Door::new(&paths);
+        for path in [&door.path, &door.installed] {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        }
+        std::fs::write(&door.path, "/sbin/modprobe\n").unwrap();
+        let Some(since) = Instant::now().checked_sub(SETTLED) else { return };
+        let up = Door { since, ..door.clone() };
+        assert!(!up.is_elsewhere(), "it is not installed: somebody tries it out");
+        std::fs::write(&door.installed, "/sbin/modprobe\n").unwrap();
+        assert_eq!((door.is_elsewhere(), up.is_elsewhere(), up.has_moved().as_deref()), (false, true, Some("/sbin/modprobe")));
     }
 }

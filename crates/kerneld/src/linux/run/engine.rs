@@ -195,6 +195,7 @@ impl<K: Kernels> Engine<K> {
         self.plans.forget();
         let state = self.rules.reload();
         self.chronicle.set_limits(self.rules.now().policy.journal.into());
+        self.locks.set_patience(self.rules.now().policy.load_within);
         self.leases.reconfigure(self.rules.now().policy.leases.clone());
         self.teller.policy(&state);
         state

@@ -12,13 +12,13 @@ use demand::lock;
 #[derive(Clone, Debug)]
 pub struct ModuleLocks {
     table: Arc<Table>,
-    /// How long a load waits for a module.
-    patience: Duration,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     held: Mutex<HashSet<String>>,
+    /// How long a load waits for a module.
+    patience: Mutex<Duration>,
     released: Condvar,
 }
 
@@ -33,7 +33,12 @@ impl ModuleLocks {
     /// Locks that are waited for so long. A module whose start asks for itself waits that long, and not for ever.
     #[must_use]
     pub fn new(patience: Duration) -> Self {
-        Self { table: Arc::default(), patience }
+        Self { table: Arc::new(Table { patience: Mutex::new(patience), ..Table::default() }) }
+    }
+
+    /// They are waited for so long from now on.
+    pub fn set_patience(&self, patience: Duration) {
+        *lock(&self.table.patience) = patience;
     }
 
     /// Takes the lock of a module if it is free: the reaper has time.
@@ -48,10 +53,11 @@ impl Guards for ModuleLocks {
     type Guard = ModuleLock;
 
     fn take(&self, module: &str) -> Result<ModuleLock, Busy> {
-        let until = Instant::now().checked_add(self.patience);
+        let patience = *lock(&self.table.patience);
+        let until = Instant::now().checked_add(patience);
         let mut held = lock(&self.table.held);
         while held.contains(module) {
-            let left = until.map_or(self.patience, |until| until.saturating_duration_since(Instant::now()));
+            let left = until.map_or(patience, |until| until.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return Err(Busy { module: module.to_owned() });
             }
@@ -82,6 +88,9 @@ mod tests {
         let start = Instant::now();
         assert_eq!(locks.take("loop").map(|_| ()), Err(Busy { module: "loop".to_owned() }));
         assert!(start.elapsed() >= Duration::from_millis(50));
+        let start = Instant::now();
+        locks.set_patience(Duration::from_millis(200));
+        assert!(locks.take("loop").is_err() && start.elapsed() >= Duration::from_millis(200));
         let other = locks.clone();
         let waiter = std::thread::spawn(move || other.take("loop").is_ok());
         std::thread::sleep(Duration::from_millis(10));

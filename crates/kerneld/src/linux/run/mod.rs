@@ -63,6 +63,9 @@ const METRICS_EVERY: Duration = Duration::from_secs(15);
 /// How often the main thread looks around.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How often a compiled policy that could not be written is tried again.
+const GIVE_EVERY: Duration = Duration::from_secs(2);
+
 /// How long loads that are under way may take when the daemon ends.
 const LAST_LOADS: Duration = Duration::from_secs(5);
 
@@ -176,7 +179,8 @@ impl Run {
         let manager = Manager::from_environment();
         manager.tell("READY=1");
         let watchdog = Watchdog::new(&manager, paths.request_socket());
-        let mut daemon = Main { engine: engine.clone(), requests, birth, metrics: self.metrics_file.as_deref(), written: None };
+        let metrics = self.metrics_file.as_deref();
+        let mut daemon = Main { engine: engine.clone(), requests, birth, metrics, written: None, given: Instant::now() };
         daemon.watch(&mut signals, &manager, watchdog);
         manager.tell("STOPPING=1");
         control.end();
@@ -207,6 +211,8 @@ struct Main<'a, K> {
     birth: Birth,
     metrics: Option<&'a Path>,
     written: Option<Instant>,
+    /// When it was last seen to it that helpers have the policy.
+    given: Instant,
 }
 
 impl<K: Kernels> Main<'_, K> {
@@ -223,8 +229,14 @@ impl<K: Kernels> Main<'_, K> {
                 }
             }
             if let Some(program) = self.birth.door.has_moved() {
-                let text = format!("kernel.modprobe was changed to `{program}`: the kernel does not ask kerneld any more");
+                let text = format!("kernel.modprobe is `{program}`: the kernel does not ask kerneld any more");
                 self.engine.teller().say(Level::Error, &text);
+            }
+            if self.given.elapsed() >= GIVE_EVERY {
+                self.given = Instant::now();
+                if self.engine.rules().give_again() {
+                    self.engine.teller().say(Level::Info, "the compiled policy for helpers could be written now");
+                }
             }
             self.write_metrics();
         }

@@ -99,6 +99,15 @@ impl Rules {
         self.put(read(&self.paths, Some(&self.now())))
     }
 
+    /// Gives helpers the rules that they could not be given before, once there is room. Answers whether that was done now.
+    pub(crate) fn give_again(&self) -> bool {
+        if self.now().state.compile_fault.is_none() {
+            return false;
+        }
+        let _one = lock(&self.changing);
+        self.put(InForce::clone(&self.now())).compile_fault.is_none()
+    }
+
     /// Grants something from now on.
     pub(crate) fn grant(&self, what: Granted, length: Duration, by: String) -> Result<Grant, GrantFault> {
         if length > LONGEST_GRANT {
