@@ -112,12 +112,12 @@ impl Resolver {
     #[must_use]
     pub fn resolve(&self, name: &RequestName) -> Resolved {
         match lookup(&self.tree, &self.config, name.as_str()) {
-            Ok(found) => Resolved { targets: found.iter().map(|found| self.target(found)).collect() },
+            Ok(found) => Resolved { targets: found.iter().map(|found| self.target(found, name)).collect() },
             Err(error) => Resolved::faulty(name, &error),
         }
     }
 
-    fn target(&self, found: &Match) -> Target {
+    fn target(&self, found: &Match, name: &RequestName) -> Target {
         let way = match plan::insert(&self.tree, &self.config, found, &InsertRequest::default()) {
             Err(Error::Forbidden { module, place, .. }) => Way::Stopped { rule: "forbid", module, place },
             Err(error) => faulty(&error),
@@ -125,15 +125,22 @@ impl Resolver {
                 Some(left) => Way::Stopped { rule: left.rule, module: left.module.clone(), place: left.place.to_string() },
                 None => {
                     let left_out = plan.left_out.iter().map(|left| left.module.clone()).collect();
-                    self.planned(plan.steps).map_or_else(|error| faulty(&error), |steps| Way::Plan { steps, left_out })
+                    self.planned(plan.steps, name).map_or_else(|error| faulty(&error), |steps| Way::Plan { steps, left_out })
                 }
             },
         };
         Target { module: found.module.clone(), way }
     }
 
-    fn planned(&self, steps: Vec<Step>) -> Result<Vec<Planned>, Error> {
-        steps.into_iter().map(|step| Ok(Planned { needs: self.needs(&step.module)?, step })).collect()
+    /// The steps with what they need. The look-up has normalised the name; records and people have it as the kernel asked.
+    fn planned(&self, steps: Vec<Step>, name: &RequestName) -> Result<Vec<Planned>, Error> {
+        let planned = |mut step: Step| {
+            if let Why::Asked { alias: Some(alias), .. } = &mut step.why {
+                name.as_str().clone_into(alias);
+            }
+            Ok(Planned { needs: self.needs(&step.module)?, step })
+        };
+        steps.into_iter().map(planned).collect()
     }
 
     fn needs(&self, module: &str) -> Result<Vec<String>, Error> {

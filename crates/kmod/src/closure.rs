@@ -52,7 +52,8 @@ pub enum Because {
     Weakdep,
 }
 
-/// Collects what the modules that `words` stand for need, theirs and all others'.
+/// Collects what the modules that `words` stand for need, theirs and all others'. Softdeps and weakdeps are those of `config`: also those
+/// that modules bring along, if it was loaded with [`crate::config::Sources::tree`].
 ///
 /// # Errors
 /// [`crate::Error::NotFound`] for a word that stands for nothing; those of damaged indexes and files.

@@ -35,10 +35,14 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), kmod::Error> {
-//! use kmod::{closure, config::Config, tree::Tree};
+//! use kmod::config::{Config, Sources, dirs};
+//! use kmod::{closure, tree::Tree};
 //!
 //! let tree = Tree::new("/lib/modules/6.1.0".into());
-//! let needed = closure::closure(&tree, &Config::default(), &["ext4".to_owned(), "nvme".to_owned()])?;
+//! // The softdeps that modules bring along are part of the configuration, which is why it is told of the tree.
+//! let sources = Sources { paths: dirs::standard("/".as_ref(), "modprobe.d"), tree: Some("/lib/modules/6.1.0".into()), cmdline: None };
+//! let config = Config::load(&sources)?;
+//! let needed = closure::closure(&tree, &config, &["ext4".to_owned(), "nvme".to_owned()])?;
 //! for member in &needed.modules {
 //!     println!("{} ({:?})", member.path.display(), member.because);
 //!     member.firmware.iter().for_each(|file| println!("  may ask for /lib/firmware/{file}"));

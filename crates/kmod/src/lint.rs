@@ -45,7 +45,10 @@ pub enum Effect {
 #[non_exhaustive]
 pub enum Cause {
     /// The line was not understood.
-    NotUnderstood,
+    NotUnderstood {
+        /// What is wrong with it.
+        fault: LineFault,
+    },
     /// No module of the tree, and no alias, has the name.
     NoModule,
     /// The module is built in: nothing can stop or replace it.
@@ -78,6 +81,15 @@ pub enum Cause {
         /// The word.
         word: String,
     },
+    /// No module and no alias has the name: the command is run only for who asks for this very name.
+    NameOnly,
+    /// The line names no module that is wanted.
+    NothingNamed,
+    /// Words that nobody heeds.
+    Surplus {
+        /// The words.
+        words: String,
+    },
     /// The alias has the name of a module, which cannot be loaded by that name any more.
     HidesModule,
     /// The alias leads to a name that no module has.
@@ -97,7 +109,9 @@ const LISTED: usize = 5;
 pub fn lint(tree: &Tree, config: &Config) -> Result<Vec<Remark>> {
     let linter = Linter::new(tree, config)?;
     let mut remarks: Vec<Remark> = config.bad.iter().map(not_understood).collect();
-    let mut add = |command: &str, place: &Place, subject: &str, found: Vec<(Effect, Cause)>| {
+    let mut add = |command: &str, place: &Place, subject: &str, mut found: Vec<(Effect, Cause)>| {
+        let surplus = config.surplus.iter().filter(|s| s.place == *place);
+        found.extend(surplus.map(|s| (Effect::Partial, Cause::Surplus { words: s.words.clone() })));
         let effect = found.iter().map(|(e, _)| *e).max().unwrap_or(Effect::Full);
         let reasons = found.into_iter().map(|(_, cause)| cause).collect();
         remarks.push(Remark { place: place.clone(), command: command.to_owned(), subject: subject.to_owned(), effect, reasons });
@@ -116,7 +130,7 @@ pub fn lint(tree: &Tree, config: &Config) -> Result<Vec<Remark>> {
     }
     for (command, rules) in [("install", &config.install), ("remove", &config.remove)] {
         for (index, rule) in rules.iter().enumerate() {
-            add(command, &rule.place, &rule.pattern, linter.command(rule, rules.get(..index).unwrap_or_default()));
+            add(command, &rule.place, &rule.pattern, linter.command(rule, rules.get(..index).unwrap_or_default())?);
         }
     }
     for rule in config.softdeps.iter().filter(|r| r.origin == Origin::Administrator) {
@@ -131,12 +145,12 @@ pub fn lint(tree: &Tree, config: &Config) -> Result<Vec<Remark>> {
 }
 
 fn not_understood(bad: &crate::config::BadLine) -> Remark {
-    let subject = match bad.fault {
-        LineFault::UnknownCommand | LineFault::Deprecated | LineFault::Incomplete => String::new(),
-    };
-    let reasons = vec![Cause::NotUnderstood];
-    Remark { place: bad.place.clone(), command: bad.word.clone(), subject, effect: Effect::None, reasons }
+    let reasons = vec![Cause::NotUnderstood { fault: bad.fault }];
+    Remark { place: bad.place.clone(), command: bad.word.clone(), subject: String::new(), effect: Effect::None, reasons }
 }
+
+/// Commands that only keep a module out.
+const REFUSALS: [&str; 6] = ["/bin/true", "/bin/false", "/usr/bin/true", "/usr/bin/false", "true", "false"];
 
 struct Linter<'a> {
     tree: &'a Tree,
@@ -260,24 +274,36 @@ impl<'a> Linter<'a> {
         unknown.into_iter().map(|p| (effect, Cause::NoParameter { parameter: p.to_owned() })).collect()
     }
 
-    fn command(&self, rule: &Rule<String>, earlier: &[Rule<String>]) -> Vec<(Effect, Cause)> {
+    fn command(&self, rule: &Rule<String>, earlier: &[Rule<String>]) -> Result<Vec<(Effect, Cause)>> {
         let covered = self.covered(&rule.pattern);
         if covered.is_empty() {
             if let Some(first) = earlier.iter().find(|e| e.pattern == rule.pattern) {
-                return vec![(Effect::None, Cause::Beaten { by: first.place.clone() })];
+                return Ok(vec![(Effect::None, Cause::Beaten { by: first.place.clone() })]);
             }
-            // A name that is no module may be asked for all the same; a pattern may not.
             return if glob::is_pattern(&rule.pattern) || self.covers_builtin(&rule.pattern) {
-                self.no_module(&rule.pattern, Cause::Builtin)
+                Ok(self.no_module(&rule.pattern, Cause::Builtin))
             } else {
-                Vec::new()
+                self.command_of_a_name(rule)
             };
         }
         let beaten = |module: &&str| earlier.iter().find(|e| e.covers(module));
         let winners: Vec<&Rule<String>> = covered.iter().filter_map(beaten).collect();
-        let Some(first) = winners.first() else { return Vec::new() };
+        let Some(first) = winners.first() else { return Ok(Vec::new()) };
         let effect = if winners.len() == covered.len() { Effect::None } else { Effect::Partial };
-        vec![(effect, Cause::Beaten { by: first.place.clone() })]
+        Ok(vec![(effect, Cause::Beaten { by: first.place.clone() })])
+    }
+
+    /// A command for a name that no module has. It may be an alias, or lead to a module that is made of other modules.
+    fn command_of_a_name(&self, rule: &Rule<String>) -> Result<Vec<(Effect, Cause)>> {
+        let name = &rule.pattern;
+        let targets = self.config.aliases.iter().map(|r| &r.what);
+        let wishes = self.config.softdeps.iter().flat_map(|r| r.what.pre.iter().chain(&r.what.post));
+        let led_to = targets.chain(wishes).any(|word| name::from_word(word) == *name);
+        if led_to || self.covers_alias(name)? {
+            return Ok(Vec::new());
+        }
+        let refusal = REFUSALS.contains(&rule.what.trim());
+        Ok(vec![if refusal { (Effect::None, Cause::NoModule) } else { (Effect::Partial, Cause::NameOnly) }])
     }
 
     fn wishes<'w>(&self, pattern: &str, words: impl Iterator<Item = &'w String>) -> Result<Vec<(Effect, Cause)>> {
@@ -285,6 +311,9 @@ impl<'a> Linter<'a> {
             return Ok(self.no_module(pattern, Cause::Builtin));
         }
         let words: Vec<&String> = words.collect();
+        if words.is_empty() {
+            return Ok(vec![(Effect::None, Cause::NothingNamed)]);
+        }
         let mut found = Vec::new();
         for word in &words {
             if lookup(self.tree, self.config, word)?.is_empty() {
@@ -317,7 +346,11 @@ impl fmt::Display for Remark {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotUnderstood => f.write_str("the line was not understood"),
+            Self::NotUnderstood { fault } => f.write_str(match fault {
+                LineFault::UnknownCommand => "there is no such command",
+                LineFault::Deprecated => "the command is not obeyed any more",
+                LineFault::Incomplete => "words are missing, or a bracket is not closed",
+            }),
             Self::NoModule => f.write_str("no module of this tree has the name"),
             Self::Builtin => f.write_str("it is built into the kernel, and nothing can stop or replace it"),
             Self::BuiltinOptions => f.write_str("it is built into the kernel: put `MODULE.PARAMETER=VALUE` on the kernel command line"),
@@ -330,6 +363,9 @@ impl fmt::Display for Cause {
             Self::Beaten { by } => write!(f, "{by} stands before it and is about the same modules"),
             Self::NoParameter { parameter } => write!(f, "the module has no parameter `{parameter}`"),
             Self::UnknownWord { word } => write!(f, "`{word}` stands for nothing"),
+            Self::NameOnly => f.write_str("no module and no alias of this tree has the name: the command is run only for who asks for it"),
+            Self::NothingNamed => f.write_str("it names no module that is wanted"),
+            Self::Surplus { words } => write!(f, "nobody heeds the words `{words}`"),
             Self::HidesModule => f.write_str("a module of this name cannot be loaded by its name any more"),
             Self::NoTarget { target } => write!(f, "no module is named `{target}`: the alias only stops others"),
         }

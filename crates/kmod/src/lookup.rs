@@ -10,6 +10,8 @@ use crate::{Error, Result, glob, name};
 /// A module that a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Match {
+    /// The word that was looked up, normalised.
+    pub word: String,
     /// The module's name.
     pub module: String,
     /// The alias that led to it, `None` if it was named itself. Options and blacklists of an alias apply too.
@@ -60,12 +62,13 @@ pub enum Via {
 pub fn lookup(tree: &Tree, config: &Config, word: &str) -> Result<Vec<Match>> {
     // Nothing can be called so.
     let Ok(word) = name::normalise(word) else { return Ok(Vec::new()) };
-    let plain = |module: String, via| Match { module, alias: None, via };
+    let plain = |module: String, via| Match { word: module.clone(), module, alias: None, via };
     let aliased = |via: Via| {
         let word = word.clone();
-        move |module| Match { module, alias: Some(word.clone()), via: via.clone() }
+        move |module| Match { word: word.clone(), module, alias: Some(word.clone()), via: via.clone() }
     };
-    let by_config: Vec<Match> = config.aliases.iter().filter(|a| glob::matches(&a.pattern, &word)).map(from_config).collect();
+    let by_config: Vec<Match> =
+        config.aliases.iter().filter(|a| glob::matches(&a.pattern, &word)).map(|rule| from_config(&word, rule)).collect();
     if !by_config.is_empty() {
         return Ok(by_config);
     }
@@ -107,7 +110,7 @@ pub fn find(tree: &Tree, config: &Config, word: &str) -> Result<Vec<Match>> {
     Ok(found)
 }
 
-fn from_config(rule: &crate::config::Rule<String>) -> Match {
+fn from_config(word: &str, rule: &crate::config::Rule<String>) -> Match {
     let via = Via::ConfigAlias { pattern: rule.pattern.clone(), place: rule.place.clone() };
-    Match { module: rule.what.clone(), alias: Some(rule.pattern.clone()), via }
+    Match { word: word.to_owned(), module: rule.what.clone(), alias: Some(rule.pattern.clone()), via }
 }

@@ -1,15 +1,20 @@
 //! A module tree: the directory of one release with its index files.
 
+mod index;
+
 use std::cell::{OnceCell, RefCell};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::IoAction;
+pub use index::{Index, Instead, Problem};
+
+use self::index::{Files, Opened};
+use crate::Result;
 use crate::index::dep::DepLine;
 use crate::index::pending::View;
-use crate::index::{Trie, TrieWriter, Value, alias, builtin, dep};
-use crate::{Error, Result, name, text};
+use crate::index::{TrieWriter, Value, alias, builtin, dep};
+use crate::{name, text};
 
 /// The tree of one release, for questions. Indexes are opened when they are first needed.
 ///
@@ -18,12 +23,12 @@ use crate::{Error, Result, name, text};
 pub struct Tree {
     directory: PathBuf,
     view: OnceCell<View>,
-    dep: OnceCell<Trie>,
-    alias: OnceCell<Trie>,
-    symbols: OnceCell<Trie>,
-    builtin: OnceCell<Trie>,
-    builtin_alias: OnceCell<Trie>,
-    problems: RefCell<Vec<Error>>,
+    dep: Opened,
+    alias: Opened,
+    symbols: Opened,
+    builtin: Opened,
+    builtin_alias: Opened,
+    problems: RefCell<Vec<Problem>>,
 }
 
 impl Tree {
@@ -33,11 +38,11 @@ impl Tree {
         Self {
             directory,
             view: OnceCell::new(),
-            dep: OnceCell::new(),
-            alias: OnceCell::new(),
-            symbols: OnceCell::new(),
-            builtin: OnceCell::new(),
-            builtin_alias: OnceCell::new(),
+            dep: Opened::default(),
+            alias: Opened::default(),
+            symbols: Opened::default(),
+            builtin: Opened::default(),
+            builtin_alias: Opened::default(),
             problems: RefCell::default(),
         }
     }
@@ -49,7 +54,7 @@ impl Tree {
     }
 
     /// What was wrong with index files so far, other than that they are not there.
-    pub fn take_problems(&self) -> Vec<Error> {
+    pub fn take_problems(&self) -> Vec<Problem> {
         self.problems.take()
     }
 
@@ -64,13 +69,7 @@ impl Tree {
     /// # Errors
     /// Those of a damaged index.
     pub fn dependencies(&self, module: &str) -> Result<Option<DepLine>> {
-        let trie = self.index(&self.dep, "modules.dep", &|text, trie| {
-            for line in dep::parse(text) {
-                trie.insert(&name::from_path(&line.path), &line.line(), 0)?;
-            }
-            Ok(())
-        });
-        trie.search(module)?.map(|line| DepLine::parse(&line)).transpose()
+        self.dep_index().search(module)?.map(|line| DepLine::parse(&line)).transpose()
     }
 
     /// Every module of the tree with its line, in the order of their names.
@@ -78,36 +77,39 @@ impl Tree {
     /// # Errors
     /// Those of a damaged index.
     pub fn modules(&self) -> Result<Vec<(String, DepLine)>> {
-        // Opens the index; the answer does not matter.
-        self.dependencies("")?;
         let mut modules = Vec::new();
-        if let Some(trie) = self.dep.get() {
-            trie.each(&mut |name, value| modules.extend(DepLine::parse(&value.text).ok().map(|line| (name.to_owned(), line))))?;
-        }
+        self.dep_index().each(&mut |name, value| modules.extend(DepLine::parse(&value.text).ok().map(|line| (name.to_owned(), line))))?;
         Ok(modules)
     }
 
+    fn dep_index(&self) -> Index<'_> {
+        Index::new(self, &self.dep, Files { bin: "modules.dep.bin", text: "modules.dep", read: dep_lines })
+    }
+
     /// The index of aliases.
-    pub fn aliases(&self) -> &Trie {
-        self.index(&self.alias, "modules.alias", &alias_lines)
+    #[must_use]
+    pub fn aliases(&self) -> Index<'_> {
+        Index::new(self, &self.alias, Files { bin: "modules.alias.bin", text: "modules.alias", read: alias_lines })
     }
 
     /// The index of exported symbols; keys begin with `symbol:`.
-    pub fn symbols(&self) -> &Trie {
-        self.index(&self.symbols, "modules.symbols", &alias_lines)
+    #[must_use]
+    pub fn symbols(&self) -> Index<'_> {
+        Index::new(self, &self.symbols, Files { bin: "modules.symbols.bin", text: "modules.symbols", read: alias_lines })
     }
 
     /// The index of aliases of what is built in.
-    pub fn builtin_aliases(&self) -> &Trie {
-        self.index(&self.builtin_alias, "modules.builtin.alias", &|_, trie| {
-            for info in self.builtin_infos() {
-                for pattern in info.modinfo.values("alias") {
-                    // A pattern that cannot be a key is not in the index either.
-                    let _ = name::normalise(&pattern).and_then(|key| trie.insert(&key, &info.module, 0));
-                }
-            }
-            Ok(())
-        })
+    #[must_use]
+    pub fn builtin_aliases(&self) -> Index<'_> {
+        Index::new(
+            self,
+            &self.builtin_alias,
+            Files { bin: "modules.builtin.alias.bin", text: "modules.builtin.modinfo", read: builtin_alias_lines },
+        )
+    }
+
+    fn builtin_index(&self) -> Index<'_> {
+        Index::new(self, &self.builtin, Files { bin: "modules.builtin.bin", text: "modules.builtin", read: builtin_lines })
     }
 
     /// Whether a module is built into the kernel.
@@ -115,13 +117,7 @@ impl Tree {
     /// # Errors
     /// Those of a damaged index.
     pub fn is_builtin(&self, module: &str) -> Result<bool> {
-        let trie = self.index(&self.builtin, "modules.builtin", &|text, trie| {
-            for module in builtin::parse(text) {
-                trie.insert(&module, "", 0)?;
-            }
-            Ok(())
-        });
-        Ok(trie.search(module)?.is_some())
+        Ok(self.builtin_index().search(module)?.is_some())
     }
 
     /// The names of all modules that are built in.
@@ -129,12 +125,8 @@ impl Tree {
     /// # Errors
     /// Those of a damaged index.
     pub fn builtin_names(&self) -> Result<Vec<String>> {
-        // Opens the index; the answer does not matter.
-        self.is_builtin("")?;
         let mut names = Vec::new();
-        if let Some(trie) = self.builtin.get() {
-            trie.each(&mut |name, _| names.push(name.to_owned()))?;
-        }
+        self.builtin_index().each(&mut |name, _| names.push(name.to_owned()))?;
         Ok(names)
     }
 
@@ -143,32 +135,6 @@ impl Tree {
     pub fn builtin_infos(&self) -> Vec<builtin::BuiltinInfo> {
         let bytes = fs::read(self.directory.join("modules.builtin.modinfo")).unwrap_or_default();
         builtin::parse_modinfo(&bytes)
-    }
-
-    /// Opens an index at its first use: the `.bin` file, else the text, else nothing.
-    fn index<'a>(&self, cell: &'a OnceCell<Trie>, file: &str, read: &ReadText<'_>) -> &'a Trie {
-        cell.get_or_init(|| {
-            let bin = self.view().first(&self.directory, &format!("{file}.bin"), is_absent, Trie::open);
-            bin.or_else(|error| {
-                self.note(error);
-                self.read_text(file, read)
-            })
-            .unwrap_or_else(|error| {
-                self.note(error);
-                Trie::empty()
-            })
-        })
-    }
-
-    fn read_text(&self, file: &str, read: &ReadText<'_>) -> Result<Trie> {
-        let lines = match self.read(file) {
-            Ok(bytes) => text::of_bytes(&bytes).into_owned(),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(Error::io(IoAction::Read, &self.directory.join(file), e)),
-        };
-        let mut trie = TrieWriter::default();
-        read(&lines, &mut trie)?;
-        Trie::from_bytes(trie.finish())
     }
 
     /// The bytes of an index file.
@@ -184,25 +150,31 @@ impl Tree {
     fn view(&self) -> &View {
         self.view.get_or_init(|| View::of(&self.directory))
     }
+}
 
-    fn note(&self, error: Error) {
-        if !is_absent(&error) {
-            self.problems.borrow_mut().push(error);
+fn dep_lines(text: &str, trie: &mut TrieWriter) -> Result<()> {
+    for line in dep::parse(text) {
+        trie.insert(&name::from_path(&line.path), &line.line(), 0)?;
+    }
+    Ok(())
+}
+
+fn builtin_lines(text: &str, trie: &mut TrieWriter) -> Result<()> {
+    for module in builtin::parse(text) {
+        trie.insert(&module, "", 0)?;
+    }
+    Ok(())
+}
+
+fn builtin_alias_lines(text: &str, trie: &mut TrieWriter) -> Result<()> {
+    for info in builtin::parse_modinfo(&text::to_bytes(text)) {
+        for pattern in info.modinfo.values("alias") {
+            // A pattern that cannot be a key is not in the index either.
+            let _ = name::normalise(&pattern).and_then(|key| trie.insert(&key, &info.module, 0));
         }
     }
+    Ok(())
 }
-
-/// Whether an index is not there. kmod leaves empty files where it has nothing to write.
-fn is_absent(error: &Error) -> bool {
-    match error {
-        Error::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
-        Error::File { source, .. } => matches!(**source, Error::Truncated { file_size: 0, .. }),
-        _ => false,
-    }
-}
-
-/// Turns the text form of an index into entries.
-type ReadText<'a> = dyn Fn(&str, &mut TrieWriter) -> Result<()> + 'a;
 
 fn alias_lines(text: &str, trie: &mut TrieWriter) -> Result<()> {
     for (rank, (pattern, module)) in (0u32..).zip(alias::parse(text)) {

@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use kmod::explain::{FileKind, KernelFacts, ModuleFacts, Providers, Reason, Refusal, Standing, explain, explain_removal, passed_over};
+use kmod::explain::{
+    FileKind, KernelFacts, ModuleFacts, Providers, Reason, Refusal, Standing, TreeFacts, TreeState, explain, explain_absence,
+    explain_removal, passed_over,
+};
 use kmod::file::{Class, Import, Machine, Order};
 use kmod::kernel::Force;
 
@@ -251,6 +254,24 @@ fn the_modules_own_start() {
         assert_eq!(told(errno, &[], "num=1", &provided, &kernel()), wanted);
     }
     assert_eq!(told(libc::ETXTBSY, &[], "", &module(), &kernel()), "somebody has the file open for writing");
+}
+
+#[test]
+fn a_tree_in_which_nothing_can_be_found() {
+    let told = |state, running, modular| {
+        let tree = TreeFacts { directory: "/lib/modules/6.1.0".into(), release: "6.1.0".to_owned(), state, running };
+        explain_absence(&tree, modular).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(told(TreeState::Indexed, true, Some(true)), "");
+    let gone = "the modules of the running kernel 6.1.0 are gone, as after an upgrade: reboot into the new kernel";
+    assert_eq!(told(TreeState::Replaced, true, None), gone);
+    let none = "there is no `/lib/modules/6.1.0`: no modules of this release are installed";
+    assert_eq!(told(TreeState::Replaced, false, Some(true)), none);
+    assert_eq!(told(TreeState::Absent, true, Some(true)), none);
+    let bare = "the running kernel 6.1.0 was built without loadable modules; `--kernel SOCKET` names a hosted one";
+    assert_eq!(told(TreeState::Absent, true, Some(false)), format!("{bare}; {none}"));
+    let unindexed = "`/lib/modules/6.1.0` has no modules.dep, in which modules are found: `depmod 6.1.0` makes it";
+    assert_eq!(told(TreeState::Unindexed, true, Some(true)), unindexed);
 }
 
 #[test]

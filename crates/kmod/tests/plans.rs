@@ -46,7 +46,7 @@ fn remove(tree: &Tree, config: &Config) -> Plan {
         flags: String::new(),
     };
     let loaded: Vec<Loaded> = (0..FAR).map(module).collect();
-    let target = Match { module: "m0".to_owned(), alias: None, via: Via::Name };
+    let target = Match { word: "m0".to_owned(), module: "m0".to_owned(), alias: None, via: Via::Name };
     plan::remove(tree, config, &loaded, &target, &RemoveRequest::default()).unwrap()
 }
 

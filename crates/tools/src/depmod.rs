@@ -54,13 +54,13 @@ pub(crate) struct Depmod {
     /// Configuration file or directory, instead of the standard ones (may be repeated)
     #[arg(short = 'C', long, value_name = "PATH")]
     config: Vec<PathBuf>,
-    /// Module.symvers with the kernel's symbols and checksums: report modules that were compiled against others
+    /// Module.symvers with the kernel's symbols and checksums: with -e, report modules that were compiled against others
     #[arg(short = 'E', long, value_name = "FILE")]
     symvers: Option<PathBuf>,
-    /// System.map with the kernel's symbols
+    /// System.map with the symbols that the kernel exports
     #[arg(short = 'F', long, value_name = "FILE")]
     filesyms: Option<PathBuf>,
-    /// Report symbols that nobody has; needs -E or -F
+    /// Report symbols that nobody has, and checksums that differ; needs -E or -F
     #[arg(short, long)]
     errsyms: bool,
     /// Print the index files instead of writing them
@@ -101,7 +101,7 @@ impl Run for Depmod {
             console.warning("Ignored deprecated option (-q, -u, -r)");
         }
         let request = self.request(console)?;
-        let config = config(&self.config, &request.root).map_err(|e| fatal(console, e))?;
+        let config = config(&self.config).map_err(|e| fatal(console, e))?;
         if self.check {
             return self.report_check(&request, &config, console);
         }
@@ -143,9 +143,15 @@ impl Depmod {
         request.mode = if self.incremental { Mode::Incremental } else { Mode::Full };
         request.symbol_prefix = self.prefix(console)?;
         request.kernel = self.kernel_symbols(request.symbol_prefix, console)?;
-        request.check = SymbolCheck { unknown: self.errsyms && !request.kernel.is_empty(), versions: self.symvers.is_some() };
-        if self.errsyms && request.kernel.is_empty() {
-            console.warning("-e needs -E or -F");
+        let known = !request.kernel.is_empty();
+        request.check = SymbolCheck { unknown: self.errsyms && known, versions: self.errsyms && self.symvers.is_some() };
+        if self.errsyms && !known {
+            match self.symvers.as_ref().or(self.filesyms.as_ref()) {
+                None => console.warning("-e needs -E or -F"),
+                Some(path) => {
+                    console.warning(format_args!("`{}` names no symbol that the kernel exports: -e checks nothing", path.display()))
+                }
+            }
         }
         Ok(request)
     }
@@ -233,7 +239,7 @@ fn is_release(word: &str) -> bool {
 }
 
 /// The configuration at the given paths, else at the standard ones: those of this system, whatever the root of the tree.
-fn config(paths: &[PathBuf], _root: &Path) -> kmod::Result<DepmodConfig> {
+fn config(paths: &[PathBuf]) -> kmod::Result<DepmodConfig> {
     if paths.is_empty() { DepmodConfig::load(&dirs::standard(Path::new("/"), "depmod.d")) } else { DepmodConfig::load(paths) }
 }
 

@@ -20,6 +20,7 @@ mod modinfo;
 mod modpost;
 mod modprobe;
 mod multicall;
+mod paths;
 mod request;
 mod rmmod;
 mod static_nodes;

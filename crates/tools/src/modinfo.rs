@@ -17,6 +17,7 @@ use kmod::tree::Tree;
 use serde_json::{Value, json};
 
 use crate::applet::Run;
+use crate::paths::absolute;
 use crate::target::{KernelOption, RootOption, Target};
 use crate::{Console, Failed, Outcome};
 
@@ -124,7 +125,7 @@ impl Modinfo {
         let path = Path::new(word);
         let word = &*text::of_os(word);
         if !self.modname && name::is_module_file(word) && path.is_file() {
-            return Ok(vec![Subject::File(std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()))]);
+            return Ok(vec![Subject::File(absolute(path))]);
         }
         if tree.is_none() {
             *tree = Some(self.open(console)?);
@@ -152,8 +153,7 @@ impl Modinfo {
             console.error(error);
             Failed
         };
-        let root = self.basedir.clone().unwrap_or_else(|| RootOption::default().directory());
-        let root = std::path::absolute(&root).unwrap_or(root);
+        let root = absolute(&self.basedir.clone().unwrap_or_else(|| RootOption::default().directory()));
         let (release, config_root) = match (self.kernel.target(), &self.set_version) {
             (Target::Hosted(_), Some(release)) => (release.clone(), root.clone()),
             (Target::Hosted(socket), None) => (Hosted::connect(&socket).and_then(|mut k| k.release()).map_err(|e| fail(&e))?, root.clone()),

@@ -64,7 +64,7 @@ impl Run for StaticNodes {
             // Not every kernel has such modules; whoever asks at boot must not fail for it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 console.warning(format_args!("{} not found - ignoring", index.display()));
-                String::new()
+                return Ok(());
             }
             Err(error) => {
                 console.error(format_args!("cannot read {}: {error}", index.display()));

@@ -153,7 +153,7 @@ fn full(state: &State) -> String {
         Some(helper) => format!("helper    kernel.modprobe is {helper}\n"),
     });
     if state.asked_elsewhere {
-        text.push_str("WRONG     the kernel asked kerneld, and does not any more: `kerneld install --sysctl-only` puts that right\n");
+        text.push_str("WRONG     the kernel does not ask kerneld, as it was told to: `kerneld install --sysctl-only` puts that right\n");
         text.push_str(
             "          (until the next boot, if another file of sysctl.d sets kernel.modprobe: `grep -r kernel.modprobe /etc/sysctl.d`)\n",
         );

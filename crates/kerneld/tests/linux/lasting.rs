@@ -66,7 +66,7 @@ fn a_kernel_that_asks_another_program_is_noticed() {
     system.write("proc/sys/kernel/modprobe", "/tmp/evil\n");
     let status = system.kerneld(&["status"]);
     let text = String::from_utf8_lossy(&status.stdout);
-    assert!(status.status.code() == Some(2) && text.contains("the kernel asked kerneld, and does not any more"), "{text}");
+    assert!(status.status.code() == Some(2) && text.contains("the kernel does not ask kerneld, as it was told to"), "{text}");
     system.write("proc/sys/kernel/modprobe", "/usr/sbin/kerneld-request\n");
     assert!(system.say(&["status"]).contains("all is well"));
 }

@@ -68,7 +68,7 @@ fn check_says_what_is_not_meant_and_what_cannot_be_stopped() {
         "ROOT/etc/kerneld/policy.toml:6: no module of this release is called `nosuch_*`",
         "ROOT/etc/kerneld/policy.toml:6: built in, no policy can stop it: rxrpc (no esp; CVE-2026-43500)",
         "ROOT/etc/kerneld/policy.toml:26: built in, no policy can stop it: ipv6 (old)",
-        "1 files, 6 rules, mode enforce: no faults",
+        "1 file, 6 rules, mode enforce: no faults",
     ] {
         assert!(ran.out.lines().any(|found| found == line), "{line}\nis not in:\n{}", ran.out);
     }
@@ -88,7 +88,7 @@ fn explain_shows_plan_holes_and_who_gets_what() {
         "{}",
         ran.out
     );
-    assert!(ran.out.contains("  esp4: asked for as `xfrm_type_2_50`; CVE-2026-43284, CVE-2026-46300\n"), "{}", ran.out);
+    assert!(ran.out.contains("  esp4: asked for as `xfrm-type-2-50`; CVE-2026-43284, CVE-2026-46300\n"), "{}", ran.out);
     assert!(ran.out.contains("  xfrm_algo: `esp4` needs it\n"));
     assert!(ran.out.contains("root       deny                 no esp (ROOT/etc/kerneld/policy.toml:6)\n"), "{}", ran.out);
     assert_eq!(ran.out.matches("Dirty Frag").count(), 7);

@@ -1,4 +1,5 @@
-//! Lines of a configuration file: a `\` at the end of a line joins it with the next; `#` begins a comment line.
+//! Lines of a configuration file: a `\` joins a line with the next, and before any other character it is dropped, so that `\\` stands for
+//! one; `#` begins a comment line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -42,19 +43,39 @@ pub(super) fn logical(text: &str) -> impl Iterator<Item = (u32, Cow<'_, str>)> {
     let mut lines = text.lines().map(|line| line.split('\0').next().unwrap_or(line)).zip(1u32..);
     std::iter::from_fn(move || {
         let (first, number) = lines.next()?;
-        if !first.ends_with('\\') {
+        if !first.contains('\\') {
             return Some((number, Cow::Borrowed(first)));
         }
         let mut joined = String::new();
-        let mut piece = first;
-        while let Some(continued) = piece.strip_suffix('\\') {
-            joined.push_str(continued);
-            piece = lines.next().map_or("", |(next, _)| next);
+        let mut piece = Some(first);
+        while let Some(line) = piece {
+            piece = match append(line, &mut joined) {
+                End::Line => None,
+                End::Joint => lines.next().map(|(next, _)| next),
+            };
         }
-        joined.push_str(piece);
         Some((number, Cow::Owned(joined)))
     })
     .filter(|(_, line)| !matches!(line.trim_start().as_bytes().first(), None | Some(b'#')))
+}
+
+/// What the end of a line is.
+enum End {
+    Line,
+    Joint,
+}
+
+/// Appends a line without its `\`.
+fn append(line: &str, to: &mut String) -> End {
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        match (character, characters.as_str()) {
+            ('\\', "") => return End::Joint,
+            ('\\', _) => to.extend(characters.next()),
+            _ => to.push(character),
+        }
+    }
+    End::Line
 }
 
 /// Splits off the first word; the rest begins with its first character that is not blank.
@@ -85,4 +106,28 @@ pub fn words(options: &str) -> Vec<String> {
     }
     words.retain(|w| !w.is_empty());
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::logical;
+
+    #[test]
+    fn a_backslash_joins_lines_and_keeps_the_next_character() {
+        let read = |text: &'static str| logical(text).map(|(number, line)| (number, line.into_owned())).collect::<Vec<_>>();
+        for (text, wanted) in [
+            ("a \\\n b\nc", &[(1, "a  b"), (3, "c")][..]),
+            ("a \\\r\n b", &[(1, "a  b")]),
+            ("a \\\\\nb", &[(1, "a \\"), (2, "b")]),
+            ("a \\\\\\\nb", &[(1, "a \\b")]),
+            ("a \\\"b\\\" \\é", &[(1, "a \"b\" é")]),
+            ("a \\", &[(1, "a ")]),
+            ("a \\\n\\\n\\", &[(1, "a ")]),
+            ("# a \\\nb\nc", &[(3, "c")]),
+            ("\\# a", &[]),
+        ] {
+            let found = read(text);
+            assert_eq!(found.iter().map(|(number, line)| (*number, line.as_str())).collect::<Vec<_>>(), wanted, "{text:?}");
+        }
+    }
 }

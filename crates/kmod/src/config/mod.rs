@@ -8,4 +8,4 @@ pub mod modprobe;
 
 pub use depmod::DepmodConfig;
 pub use lines::{Place, words};
-pub use modprobe::{BadLine, Config, LineFault, Origin, Rule, Sources};
+pub use modprobe::{BadLine, Config, LineFault, Origin, Rule, Sources, Surplus};

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::cmdline;
 use super::lines::{self, Place};
 use crate::error::IoAction;
@@ -52,7 +54,8 @@ pub struct BadLine {
 }
 
 /// What is wrong with a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LineFault {
     /// No such command.
     UnknownCommand,
@@ -79,10 +82,21 @@ pub struct Config {
     pub softdeps: Vec<Rule<Softdep>>,
     /// `weakdep MODULE A B`.
     pub weakdeps: Vec<Rule<Vec<String>>>,
-    /// `forbid PATTERN`: never loaded, however it is reached.
+    /// `forbid PATTERN...`: never loaded, however it is reached.
     pub forbid: Vec<Rule<()>>,
     /// Lines that were not understood.
     pub bad: Vec<BadLine>,
+    /// Words behind the end of `alias` and `blacklist` lines, which do nothing.
+    pub surplus: Vec<Surplus>,
+}
+
+/// Words of a line that nobody heeds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surplus {
+    /// Where.
+    pub place: Place,
+    /// The words.
+    pub words: String,
 }
 
 /// Where the configuration comes from.
@@ -174,30 +188,46 @@ impl Config {
         // A rule about a module and a text, which must be there.
         let with_text = || -> std::result::Result<_, LineFault> {
             let (module, text) = lines::word_and_text(rest).ok_or(LineFault::Incomplete)?;
-            if text.trim().is_empty() {
+            if text.is_empty() {
                 return Err(LineFault::Incomplete);
             }
-            rule(module, text.replace('\t', " "), place, origin)
+            rule(module, text.to_owned(), place, origin)
         };
+        let with_words = || with_text().and_then(|rule| if rule.what.trim().is_empty() { Err(LineFault::Incomplete) } else { Ok(rule) });
         match command {
             "alias" => {
                 let (pattern, target) = subject()?;
-                let (target, _) = lines::word(target).ok_or(LineFault::Incomplete)?;
+                let (target, behind) = lines::word(target).ok_or(LineFault::Incomplete)?;
                 let target = name::normalise(target).map_err(|_| LineFault::Incomplete)?;
                 self.aliases.push(rule(pattern, target, place, origin)?);
+                self.unheeded(behind, place);
             }
-            "blacklist" => self.blacklist.push(rule(subject()?.0, (), place, origin)?),
-            "forbid" => self.forbid.push(rule(subject()?.0, (), place, origin)?),
-            "options" => self.options.push(with_text()?),
+            "blacklist" => {
+                let (module, behind) = subject()?;
+                self.blacklist.push(rule(module, (), place, origin)?);
+                self.unheeded(behind, place);
+            }
+            // A line that seems to forbid something does so: all its words count.
+            "forbid" => {
+                subject()?;
+                let patterns = rest.split_ascii_whitespace().take_while(|word| !word.starts_with('#'));
+                let rules = patterns.map(|pattern| rule(pattern, (), place, origin)).collect::<std::result::Result<Vec<_>, _>>()?;
+                self.forbid.extend(rules);
+            }
+            "options" => {
+                let mut options = with_text()?;
+                options.what = options.what.replace('\t', " ");
+                self.options.push(options);
+            }
             "install" => self.install.push(with_text()?),
             "remove" => self.remove.push(with_text()?),
             "softdep" => {
-                let line = with_text()?;
+                let line = with_words()?;
                 let what = Softdep::parse(&line.what);
                 self.softdeps.push(Rule { what, pattern: line.pattern, place: line.place, origin });
             }
             "weakdep" => {
-                let line = with_text()?;
+                let line = with_words()?;
                 let what = line.what.split_ascii_whitespace().map(str::to_owned).collect();
                 self.weakdeps.push(Rule { what, pattern: line.pattern, place: line.place, origin });
             }
@@ -205,6 +235,13 @@ impl Config {
             _ => return Err(LineFault::UnknownCommand),
         }
         Ok(())
+    }
+
+    fn unheeded(&mut self, words: &str, place: &Place) {
+        let words = words.trim_end();
+        // A remark may stand there.
+        self.surplus
+            .extend((!words.is_empty() && !words.starts_with('#')).then(|| Surplus { place: place.clone(), words: words.to_owned() }));
     }
 
     /// The command to run instead of inserting the module: that of the first rule about it.

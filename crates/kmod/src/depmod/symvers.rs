@@ -28,7 +28,8 @@ impl KernelSymbols {
         Ok(())
     }
 
-    /// Reads a `System.map`: `ADDRESS TYPE NAME`; `prefix` is dropped from the names (`-P`).
+    /// Reads a `System.map`: `ADDRESS TYPE NAME`; `prefix` is dropped from the names (`-P`). Only exports count, which have an entry
+    /// `__ksymtab_NAME` (`include/linux/export.h` of Linux): modules cannot use the kernel's other symbols.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -37,8 +38,7 @@ impl KernelSymbols {
         for line in text.lines() {
             let Some(name) = line.split_ascii_whitespace().nth(2) else { continue };
             let name = prefix.and_then(|p| name.strip_prefix(p)).unwrap_or(name);
-            // Exports have an entry in a table; its name is the symbol's with a prefix.
-            let symbol = name.strip_prefix("__ksymtab_").unwrap_or(name);
+            let Some(symbol) = name.strip_prefix("__ksymtab_") else { continue };
             self.symbols.insert(symbol.as_bytes().to_vec(), None);
         }
         Ok(())
@@ -52,7 +52,7 @@ impl KernelSymbols {
     /// Whether the kernel has this symbol.
     #[must_use]
     pub fn contains(&self, symbol: &[u8]) -> bool {
-        !self.symbols.is_empty() && self.symbols.contains_key(symbol)
+        self.symbols.contains_key(symbol)
     }
 
     /// Whether nothing is known of the kernel.

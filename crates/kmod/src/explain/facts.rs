@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use super::{FileKind, KernelFacts, ModuleFacts, Providers};
+use super::{FileKind, KernelFacts, ModuleFacts, Providers, TreeFacts, TreeState};
 use crate::file::{Modinfo, ModuleFile};
 use crate::index::symbols;
 use crate::info::Info;
 use crate::kernel::Kernel;
 use crate::linux::Linux;
 use crate::tree::Tree;
-use crate::{linux, name};
+use crate::{linux, name, text};
 
 /// What can be read of a module's file. What cannot is left out: the file may be the very thing that is wrong.
 #[must_use]
@@ -73,6 +73,22 @@ pub fn of_kernel(reference: Option<&Tree>) -> KernelFacts {
         loaded: Linux.modules().ok().map(|modules| modules.into_iter().map(|module| name::from_word(&module.name)).collect()),
         release,
     }
+}
+
+/// What there is of a tree. `running` is whether the running kernel's modules come from it.
+#[must_use]
+pub fn of_tree(tree: &Tree, running: bool) -> TreeFacts {
+    let directory = tree.directory().to_path_buf();
+    let other = |parent: &Path| fs::read_dir(parent).is_ok_and(|entries| entries.flatten().any(|entry| entry.path().is_dir()));
+    let indexed = ["modules.dep.bin", "modules.dep"].into_iter().any(|index| directory.join(index).exists());
+    let state = match directory.is_dir() {
+        true if indexed => TreeState::Indexed,
+        true => TreeState::Unindexed,
+        false if directory.parent().is_some_and(other) => TreeState::Replaced,
+        false => TreeState::Absent,
+    };
+    let release = directory.file_name().map(|name| text::of_os(name).into_owned()).unwrap_or_default();
+    TreeFacts { directory, release, state, running }
 }
 
 /// Number of `CAP_SYS_MODULE` (`capabilities(7)`, `linux/capability.h`).

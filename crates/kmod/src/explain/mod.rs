@@ -4,12 +4,14 @@
 //! about the kernel, and the lines that the kernel logged meanwhile. [`explain`] puts these together and touches nothing, so that every
 //! case can be tested without a kernel; [`facts`] collects them on a running system.
 
+mod absence;
 pub mod facts;
 mod reason;
 
 use crate::file::Import;
 use crate::kernel::Force;
 
+pub use absence::{TreeFacts, TreeState, explain_absence};
 pub use reason::{Enforcement, Reason, SignatureFault};
 
 /// What matters of the module's file.

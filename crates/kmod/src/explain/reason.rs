@@ -1,11 +1,13 @@
 //! The reasons that a refusal can have.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::error::errno_text;
 use crate::file::{Class, Machine, Order};
+use crate::text;
 
 /// One reason for a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +123,18 @@ pub enum Reason {
     /// The tree of the running kernel is not there.
     TreeGone {
         /// The release.
+        release: String,
+    },
+    /// A tree is not there.
+    NoTree {
+        /// Its directory.
+        directory: PathBuf,
+    },
+    /// A tree has no index of its modules.
+    NoIndex {
+        /// Its directory.
+        directory: PathBuf,
+        /// Its release.
         release: String,
     },
     /// Something else that the kernel logged.
@@ -286,6 +300,12 @@ impl fmt::Display for Reason {
             Self::Leaving => f.write_str("the module is being removed already"),
             Self::TreeGone { release } => {
                 write!(f, "the modules of the running kernel {release} are gone, as after an upgrade: reboot into the new kernel")
+            }
+            Self::NoTree { directory } => {
+                write!(f, "there is no `{}`: no modules of this release are installed", text::of_path(directory))
+            }
+            Self::NoIndex { directory, release } => {
+                write!(f, "`{}` has no modules.dep, in which modules are found: `depmod {release}` makes it", text::of_path(directory))
             }
             Self::Log { line } => write!(f, "kernel: {line}"),
         }

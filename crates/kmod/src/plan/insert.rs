@@ -182,7 +182,8 @@ impl Planner<'_> {
         let line = self.tree.dependencies(&module.module)?;
         // The line names users first, so that loading goes from its end.
         for listed in line.iter().flat_map(|l| l.dependencies.iter().rev()) {
-            let dependency = Match { module: name::from_path(listed), alias: None, via: Via::Name };
+            let word = name::from_path(listed);
+            let dependency = Match { module: word.clone(), word, alias: None, via: Via::Name };
             let path = Some(self.tree.file(listed));
             next.push(Task::WithSoftdeps { module: dependency, path, why: Why::Dependency { of: module.module.clone() }, need });
         }
@@ -238,7 +239,7 @@ impl Planner<'_> {
             return None;
         }
         if module.via != Via::Path {
-            let names: Vec<&str> = [module.module.as_str()].into_iter().chain(module.alias.as_deref()).collect();
+            let names: Vec<&str> = [module.module.as_str(), &module.word].into_iter().chain(module.alias.as_deref()).collect();
             return self.config.forbidden(&names);
         }
         let own = module.alias.as_deref().filter(|_| !self.config.forbid.is_empty()).and_then(own_name);

@@ -38,6 +38,7 @@ modprobe -D -C CONF/two -C CONF/one -d ROOT -S RELEASE my-fs
 modprobe -D -C CONF/two/b.conf -C CONF/one/a.conf -C CONF/two/a.conf -d ROOT -S RELEASE vfat
 modprobe -n -v -C CONF/one -d ROOT -S RELEASE loop
 modprobe -n -b -C CONF/two -d ROOT -S RELEASE my-fs
+modprobe -D -C CONF/two -d ROOT -S RELEASE loop
 modprobe -R -C CONF/one -d ROOT -S RELEASE my-x
 modprobe
 modprobe -D
@@ -75,7 +76,7 @@ pub(super) const CONFIGURATION: [(&str, &[u8]); 4] = [
     ("one/a.conf", b"options vfat one=1\nalias my-* vfat\nblacklist loop\n"),
     ("one/b.conf", b"options vfat b=\"x y\"\n"),
     ("two/a.conf", b"options\tvfat two=\xff\ninstall nls-utf8 /bin/true  $CMDLINE_OPTS\nalias my-fs vfat\nblacklist vfat\n"),
-    ("two/b.conf", b"options vfat \\\n  y=2 \\\n z=3\nalias my-x fat\n"),
+    ("two/b.conf", b"options vfat \\\n  y=2 \\\n z=3\nalias my-x fat\ninstall loop printf '\t' \\\\n \\x \"\\\"\"\n"),
 ];
 
 /// Makes every call with both programs.

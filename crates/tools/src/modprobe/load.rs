@@ -70,11 +70,12 @@ pub(super) fn targets(options: &Modprobe, session: &Session, word: &str, console
             options.complain(console, format_args!("Module {word} not found in directory {}", text::of_path(session.tree.directory())));
             return Err(Failed);
         }
-        return Ok(vec![Match { module: name::from_path(word), alias: Some(word.to_owned()), via: Via::Path }]);
+        return Ok(vec![Match { word: word.to_owned(), module: name::from_path(word), alias: Some(word.to_owned()), via: Via::Path }]);
     }
     find(&session.tree, &session.config, word).map_err(|error| {
         match error {
             Error::NotFound { name, directory } => {
+                session.not_found();
                 options.complain(console, format_args!("Module {name} not found in directory {}", text::of_path(&directory)));
             }
             other => console.fatal(other),

@@ -17,6 +17,7 @@ use kmod::text;
 use self::session::Session;
 use crate::applet::Run;
 use crate::console::Verbosity;
+use crate::paths::absolute;
 use crate::target::{KernelOption, RootOption, Target};
 use crate::{Console, Failed, Outcome, multicall};
 
@@ -34,7 +35,7 @@ Examples:
   modprobe -n --graph=svg btrfs >btrfs.svg   # what loading it would do, and why
 
 Configuration, beside the lines that modprobe.d(5) has:
-  forbid PATTERN                # never loaded: by name, alias, path, dependency or softdep";
+  forbid PATTERN...             # never loaded: by name, alias, path, dependency or softdep";
 
 /// Load or unload a module together with what it needs
 #[derive(Parser)]
@@ -147,6 +148,10 @@ impl Run for Modprobe {
             console.error("missing parameters. See -h.");
             return Err(Failed);
         }
+        if self.json && !self.has_json() {
+            console.error("--json needs -D, -R, -c, --lint or --show-closure");
+            return Err(Failed);
+        }
         match self.kernel.target() {
             Target::Linux => self.on(&mut Linux, console),
             Target::Hosted(socket) => {
@@ -168,6 +173,7 @@ impl Modprobe {
         let session = Session::open(self, kernel, console)?;
         let outcome = self.task(&session, kernel, console);
         session.tell_problems(console);
+        session.tell_absence(console);
         // The process ends: to give back each of its many small pieces of memory first would take longer than some of the tasks.
         std::mem::forget(session);
         outcome
@@ -191,6 +197,12 @@ impl Modprobe {
         } else {
             load::load(self, session, kernel, console)
         }
+    }
+
+    /// Whether what is asked for can be told in JSON.
+    fn has_json(&self) -> bool {
+        let other = self.show_modversions || self.show_exports || self.graph.is_some();
+        !other && (self.show_depends || self.show_alias || self.show_config || self.lint || self.show_closure)
     }
 
     /// The words that name modules, and the options for them.
@@ -228,8 +240,7 @@ impl Modprobe {
     }
 
     fn root(&self) -> PathBuf {
-        let root = self.dirname.clone().unwrap_or_else(|| RootOption::default().directory());
-        std::path::absolute(&root).unwrap_or(root)
+        absolute(&self.dirname.clone().unwrap_or_else(|| RootOption::default().directory()))
     }
 }
 

@@ -1,9 +1,12 @@
 //! What every task of modprobe works on: a tree and the configuration.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use kmod::config::{Config, LineFault, Sources, dirs};
+use kmod::explain::{explain_absence, facts};
 use kmod::kernel::Kernel;
+use kmod::linux::is_modular;
 use kmod::text;
 use kmod::tree::Tree;
 
@@ -15,6 +18,10 @@ use crate::{Console, Failed};
 pub(super) struct Session {
     pub(super) tree: Tree,
     pub(super) config: Config,
+    /// Whether the tree is that of the running Linux, which nobody chose.
+    running: bool,
+    /// Whether a word was found to stand for nothing.
+    unfound: Cell<bool>,
 }
 
 impl Session {
@@ -51,13 +58,27 @@ impl Session {
                 }
             }
         }
-        Ok(Self { tree: Tree::new(directory), config })
+        let running = !hosted && options.set_version.is_none();
+        Ok(Self { tree: Tree::new(directory), config, running, unfound: Cell::new(false) })
+    }
+
+    /// Takes note that a word stands for nothing.
+    pub(super) fn not_found(&self) {
+        self.unfound.set(true);
+    }
+
+    /// Tells, once, why no word can be found in the tree, if the words are not to blame. Whoever chose the release knows.
+    pub(super) fn tell_absence(&self, console: &mut Console) {
+        if self.unfound.take() && self.running {
+            let reasons = explain_absence(&facts::of_tree(&self.tree, self.running), is_modular());
+            reasons.iter().for_each(|reason| console.error(reason));
+        }
     }
 
     /// Tells what was wrong with indexes so far.
     pub(super) fn tell_problems(&self, console: &mut Console) {
         for problem in self.tree.take_problems() {
-            console.warning(format_args!("{problem}; the text that the index was made from is read instead, if it is there"));
+            console.warning(problem);
         }
     }
 }

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use kmod::config::{Config, Rule};
 use kmod::file::ModuleFile;
-use kmod::index::Trie;
 use kmod::plan::Plan;
 use kmod::text;
+use kmod::tree::Index;
 use serde_json::{Value, json};
 
 use super::session::Session;
@@ -64,8 +64,8 @@ pub(super) fn config(options: &Modprobe, session: &Session, console: &mut Consol
     }
     let mut out = config_text(&session.config);
     out.push_str("\n# End of configuration files. Dumping indexes now:\n\n");
-    for trie in [session.tree.aliases(), session.tree.symbols()] {
-        if let Err(error) = dump(trie, &mut out) {
+    for index in [session.tree.aliases(), session.tree.symbols()] {
+        if let Err(error) = dump(&index, &mut out) {
             console.error(error);
             return Err(Failed);
         }
@@ -73,8 +73,8 @@ pub(super) fn config(options: &Modprobe, session: &Session, console: &mut Consol
     console.print(&out)
 }
 
-fn dump(trie: &Trie, out: &mut String) -> kmod::Result<()> {
-    trie.each(&mut |key, value| {
+fn dump(index: &Index<'_>, out: &mut String) -> kmod::Result<()> {
+    index.each(&mut |key, value| {
         for part in ["alias ", key, " ", &value.text, "\n"] {
             out.push_str(part);
         }

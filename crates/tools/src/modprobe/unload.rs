@@ -48,7 +48,8 @@ pub(super) fn targets(session: &Session, word: &str, loaded: &[Loaded], console:
         return Err(Failed);
     }
     // Loaded from a file that no index knows.
-    Ok(vec![Match { module: name::from_word(word), alias: None, via: Via::Name }])
+    let module = name::from_word(word);
+    Ok(vec![Match { word: module.clone(), module, alias: None, via: Via::Name }])
 }
 
 fn unload_module<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, kernel: &mut K, console: &mut Console) -> Outcome {

@@ -137,6 +137,22 @@ fn forbid_holds_on_every_way() {
     assert_eq!(world.loaded().len(), 3);
 }
 
+/// What stands behind the first word counts, and so does the word that was asked for, however it leads to a module.
+#[test]
+fn forbid_takes_several_words_and_heeds_what_was_asked_for() {
+    let world = stacked();
+    configure(&world, "forbid third low* # and why\n");
+    for (word, rule) in [("lower", "low*"), ("third", "third")] {
+        let complaint = world.run(&format!("modprobe {word}")).fails();
+        assert!(complaint.contains(&format!("`forbid {rule}`")), "{word}: {complaint}");
+    }
+    configure(&world, "alias any-* upper\nforbid any-thing\n");
+    let complaint = world.run("modprobe any-thing").fails();
+    assert!(complaint.contains("`forbid any_thing`"), "{complaint}");
+    world.run("modprobe any-other").ok();
+    assert!(world.loaded().contains(&"upper".to_owned()));
+}
+
 /// A file may be called what it likes: the kernel goes by the name in it.
 #[test]
 fn a_forbidden_module_in_a_file_of_another_name_is_forbidden() {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -158,6 +160,24 @@ fn a_link_that_leads_nowhere_is_one_warning() {
     let warned = world.run(&format!("depmod -b . {RELEASE}")).warns();
     let lines: Vec<&str> = warned.lines().filter(|l| l.contains("weak.ko")).collect();
     assert_eq!(lines, ["depmod: WARNING: ./lib/modules/2.0.40-test/fs/weak.ko is a link that leads nowhere, ignored"]);
+}
+
+/// An index without the modules of a directory that could not be read would be worse than the old one. Root can read everything.
+#[test]
+fn a_directory_that_cannot_be_read_ends_it() {
+    let world = stacked();
+    let before = snapshot(&tree(&world));
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(&world.path("."), 0o755);
+    mode(&tree(&world).join("fs"), 0o000);
+    let mut depmod = world.command("depmod");
+    if fs::read_dir(tree(&world).join("fs")).is_ok() {
+        depmod.uid(65534).gid(65534);
+    }
+    let told = Outcome::of(depmod.args(["-b", ".", RELEASE])).fails();
+    mode(&tree(&world).join("fs"), 0o755);
+    assert!(told.ends_with("fs`: Permission denied\n") && told.contains("depmod: FATAL: cannot open `"), "{told}");
+    assert_eq!(snapshot(&tree(&world)), before);
 }
 
 #[test]

@@ -94,6 +94,37 @@ fn lint_says_which_lines_do_nothing() {
 }
 
 #[test]
+fn lint_knows_what_a_line_only_seems_to_say() {
+    let world = stacked();
+    let remark = |line: &str| {
+        configure(&world, &format!("{line}\n"));
+        let told = world.run("modprobe --lint");
+        let remark = told.stdout.trim_end().split_once("test.conf:1: ").map(|(_, remark)| remark.to_owned());
+        (told.status, remark.unwrap_or_default())
+    };
+    for (line, status, wanted) in [
+        ("install uper /bin/false", 1, "`install uper` has no effect: no module of this tree has the name"),
+        ("install uper /sbin/modprobe upper", 0, "`install uper` works in part: no module and no alias"),
+        ("install fs-upper /bin/false", 0, ""),
+        ("install made /bin/true\nalias x made", 0, ""),
+        ("install made /bin/true\nsoftdep upper post: made", 0, ""),
+        ("softdep upper pre:", 1, "`softdep upper` has no effect: it names no module that is wanted"),
+        ("blacklist upper third", 0, "`blacklist upper` works in part: nobody heeds the words `third`"),
+        ("blacklist upper # not here", 0, ""),
+        ("alias x upper third", 0, "`alias x` works in part: nobody heeds the words `third`"),
+        ("forbid upper third", 0, ""),
+        ("forbid upper uper", 1, "`forbid uper` has no effect: no module of this tree has the name"),
+        ("options upper", 1, "`options` has no effect: words are missing, or a bracket is not closed"),
+        ("include here", 1, "`include` has no effect: the command is not obeyed any more"),
+        ("blaklist upper", 1, "`blaklist` has no effect: there is no such command"),
+    ] {
+        let (found, told) = remark(line);
+        assert_eq!(found, Some(status), "{line}: {told}");
+        assert!(told.starts_with(wanted) && told.is_empty() == wanted.is_empty(), "{line}: {told}");
+    }
+}
+
+#[test]
 fn a_closure_has_dependencies_softdeps_and_firmware() {
     let world = stacked();
     configure(&world, "weakdep lower ghost\n");

@@ -20,7 +20,35 @@ fn the_last_of_several_options_counts() {
     assert!(world.run("insmod -s -s -v -v ./nosuch.o").fails().contains("nosuch.o"));
     world.run("lsmod -v -v -s -s").ok();
     world.run("static-nodes -f human -f tmpfiles -o one -o two").warns();
+    assert!(!world.path("two").exists(), "there is nothing to tell of");
+    fs::write(world.path(&format!("lib/modules/{RELEASE}/modules.devname")), "loop loop-control c10:237\n").unwrap();
+    world.run("static-nodes -f human -f tmpfiles -o one -o two").ok();
     assert!(world.path("two").exists() && !world.path("one").exists());
+}
+
+/// What is asked for as JSON and cannot be told so is not done in silence.
+#[test]
+fn json_needs_a_question() {
+    let world = stacked();
+    for line in ["modprobe --json upper", "modprobe --json -r upper", "modprobe --json --graph=tree upper"] {
+        assert_eq!(world.run(line).fails(), "modprobe: ERROR: --json needs -D, -R, -c, --lint or --show-closure\n", "{line}");
+    }
+    assert_eq!(world.loaded(), Vec::<String>::new());
+}
+
+/// A link on the way is part of the name that the user knows.
+#[test]
+fn relative_files_are_shown_where_the_user_is() {
+    let world = stacked();
+    std::os::unix::fs::symlink(world.path(&format!("lib/modules/{RELEASE}/fs")), world.path("here")).unwrap();
+    let here = world.path("here");
+    let shown = |pwd: &std::path::Path| {
+        let mut command = world.command("modinfo");
+        Outcome::of(command.current_dir(&here).env("PWD", pwd).args(["-n", "./upper.o"])).ok()
+    };
+    assert_eq!(shown(&here), format!("{}/./upper.o\n", here.display()));
+    let real = fs::canonicalize(&here).unwrap();
+    assert_eq!(shown(&world.path("lib")), format!("{}/./upper.o\n", real.display()), "the variable is wrong");
 }
 
 #[test]
@@ -143,7 +171,7 @@ fn checks_of_symbols_are_separate() {
         world.compile("lonely", "extern int nobody(void);\nint init_module(void) { return nobody(); }\nvoid cleanup_module(void) {}\n");
     fs::rename(object, world.path(&format!("lib/modules/{RELEASE}/fs/lonely.o"))).unwrap();
     fs::write(world.path("symvers"), "0x00000001\tprintk\tvmlinux\tEXPORT_SYMBOL\n").unwrap();
-    fs::write(world.path("map"), "0000000000000000 T printk\n").unwrap();
+    fs::write(world.path("map"), "0000000000000000 T printk\n0000000000000000 r __ksymtab_printk\n").unwrap();
     let unknown = |line: &str| {
         let told = depmod(&world, "", line);
         assert_eq!(told.status, Some(0), "{told:?}");
@@ -151,6 +179,39 @@ fn checks_of_symbols_are_separate() {
     };
     assert!(!unknown("-E symvers") && !unknown("-F map") && !unknown("-F map -E symvers"));
     assert!(unknown("-e -E symvers") && unknown("-e -F map") && unknown("-e -F map -E symvers"));
+    fs::write(world.path("map"), "0000000000000000 T nobody\n0000000000000000 r __ksymtab_printk\n").unwrap();
+    assert!(unknown("-e -F map"), "the kernel has it, but does not export it");
+    fs::write(world.path("map"), "").unwrap();
+    let mut linux = world.command("depmod");
+    let told = Outcome::of(linux.env_remove("MODUTILS_KERNEL").args(["-n", "-e", "-F", "map", "-b", ".", RELEASE])).stderr;
+    assert!(told.contains("`map` names no symbol that the kernel exports: -e checks nothing\n"), "{told}");
+}
+
+/// A name that the kernel has for itself may be the name of what a module exports: `make modules_install` gives the whole System.map.
+#[test]
+fn a_symbol_that_the_kernel_does_not_export_hides_no_module() {
+    let world = stacked();
+    fs::write(world.path("map"), "0000000000000000 t lower_answer\n0000000000000000 r __ksymtab_printk\n").unwrap();
+    let told = depmod(&world, "", "-ae -F map").stdout;
+    assert!(told.contains("fs/upper.o: fs/lower.o\n"), "{told}");
+    fs::write(world.path("map"), "0000000000000000 r __ksymtab_lower_answer\n").unwrap();
+    let told = depmod(&world, "", "-ae -F map").stdout;
+    assert!(told.contains("fs/upper.o:\n"), "{told}");
+}
+
+#[test]
+fn checksums_are_compared_with_e_only() {
+    let world = stacked();
+    let object =
+        world.compile("asks", "extern int printk(void);\nint init_module(void) { return printk(); }\nvoid cleanup_module(void) {}\n");
+    fs::rename(object, world.path(&format!("lib/modules/{RELEASE}/fs/asks.o"))).unwrap();
+    let symvers = |crc: &str| fs::write(world.path("symvers"), format!("{crc}\tprintk\tvmlinux\tEXPORT_SYMBOL\n")).unwrap();
+    symvers("0x00000001");
+    world.run(&format!("modpost --symvers symvers --release {RELEASE} lib/modules/{RELEASE}/fs/asks.o")).ok();
+    let differs = |line: &str| depmod(&world, "", line).stderr.contains("asks.o disagrees about version of symbol printk\n");
+    assert!(!differs("-e -E symvers"));
+    symvers("0x00000002");
+    assert!(differs("-e -E symvers") && !differs("-E symvers"));
 }
 
 #[test]
@@ -177,12 +238,72 @@ fn a_damaged_index_is_told_of_in_any_case() {
     assert!(!world.run("modprobe -D lower").fails().contains("WARNING"));
 }
 
+/// A full disk leaves indexes that begin well and end too early, as kmod's depmod renames them into place all the same.
+#[test]
+fn an_index_that_is_cut_off_is_replaced_by_its_text() {
+    let world = stacked();
+    let tree = world.path(&format!("lib/modules/{RELEASE}"));
+    let whole: Vec<String> = ["modprobe -D fs-upper", "modprobe -c", "modinfo -n upper"].map(|line| world.run(line).ok()).into();
+    for name in ["modules.dep", "modules.alias", "modules.symbols"] {
+        let bin = tree.join(format!("{name}.bin"));
+        let bytes = fs::read(&bin).unwrap();
+        for length in [13, bytes.len() / 2, bytes.len() - 1] {
+            fs::write(&bin, &bytes[..length]).unwrap();
+            for (line, wanted) in ["modprobe -D fs-upper", "modprobe -c", "modinfo -n upper"].into_iter().zip(&whole) {
+                let told = world.run(line);
+                assert_eq!(told.stdout, *wanted, "{line} with {length} bytes of {name}.bin: {}", told.stderr);
+            }
+        }
+        fs::write(&bin, &bytes[..13]).unwrap();
+        let line = if name == "modules.dep" { "modprobe -D upper" } else { "modprobe -c" };
+        let told = world.run(line).stderr;
+        assert!(told.contains(&format!("`{name}` is read instead; `depmod {RELEASE}` makes the indexes anew")), "{told}");
+        fs::write(&bin, bytes).unwrap();
+    }
+}
+
+/// Where nothing can be found, the tree is to blame: after an upgrade, or before the first depmod.
+#[test]
+fn a_tree_without_modules_is_told_of_once() {
+    let world = World::new();
+    let told = |line: &[&str]| {
+        let mut command = world.command(line[0]);
+        Outcome::of(command.env_remove("MODUTILS_KERNEL").args(&line[1..])).fails()
+    };
+    let running = String::from_utf8(std::process::Command::new("uname").arg("-r").output().unwrap().stdout).unwrap();
+    let running = running.trim();
+    for (made, reason) in [
+        ("other", format!("no `{}`: no modules of this release", world.path("other/lib/modules").join(running).display())),
+        ("other/lib/modules/0.1", format!("the modules of the running kernel {running} are gone")),
+        (&format!("other/lib/modules/{running}"), format!("`depmod {running}` makes it")),
+    ] {
+        fs::create_dir_all(world.path(made)).unwrap();
+        let text = told(&["modprobe", "-a", "-d", "other", "a", "b"]);
+        assert_eq!(text.matches(&reason).count(), 1, "{text}");
+        assert!(text.contains("Module a not found") && text.contains("Module b not found"), "{text}");
+        assert_eq!(told(&["modprobe", "-q", "-d", "other", "a"]), "");
+        assert_eq!(told(&["modprobe", "-d", "other", "-S", running, "a"]).lines().count(), 1, "who names a release knows");
+    }
+}
+
 #[test]
 fn a_module_may_export_nothing() {
     let world = stacked();
     let shown = |module: &str| world.run(&format!("modprobe --show-exports lib/modules/{RELEASE}/fs/{module}.o")).ok();
     assert!(shown("lower").ends_with("\tlower_answer\n"));
     assert_eq!(shown("upper"), "");
+}
+
+/// Commands keep their blanks and lose their backslashes, as kmod gives them to the shell; options have blanks for tabs.
+#[test]
+fn commands_reach_the_shell_as_they_are_written() {
+    let world = stacked();
+    configure(&world, "install upper printf '\t%s' \\\\t \\\"\noptions lower\ta=1\tb=\\\\\ninstall third  \n");
+    let shown = world.run("modprobe -c").ok();
+    assert!(shown.contains("install upper printf '\t%s' \\t \"\n") && shown.contains("options lower a=1 b=\\\n"), "{shown}");
+    assert!(shown.contains("install third  \n"), "{shown}");
+    world.run("modprobe third").ok();
+    assert_eq!(world.loaded(), Vec::<String>::new(), "a command that does nothing");
 }
 
 #[test]
@@ -192,4 +313,7 @@ fn lines_may_end_as_in_dos() {
     let shown = world.run("modprobe -c").ok();
     assert!(shown.contains("alias dos upper\n") && shown.contains("options upper level=4\n"), "{shown}");
     assert!(world.run("modprobe -D dos").ok().contains("upper.o level=4 \n"));
+    configure(&world, "  # a remark\noptions upper level=5 \\");
+    let told = world.run("modprobe -D upper");
+    assert!(told.stdout.contains("upper.o level=5  \n") && told.stderr.is_empty(), "{told:?}");
 }

@@ -101,6 +101,8 @@ impl Findings {
             writeln!(out, "{place}built in, no policy can stop it: {} ({}{holes})", entry.modules.join(", "), entry.by)?;
         }
         let mode = self.mode.map(|mode| format!("{mode:?}").to_lowercase()).unwrap_or_default();
-        writeln!(out, "{} files, {} rules, mode {mode}: no faults", self.files.len(), self.rules)
+        let several = |number: usize| if number == 1 { "" } else { "s" };
+        let (files, rules) = (self.files.len(), self.rules);
+        writeln!(out, "{files} file{}, {rules} rule{}, mode {mode}: no faults", several(files), several(rules))
     }
 }
