@@ -101,8 +101,13 @@ impl World {
 
     /// The thread asks for a module, so many milliseconds after the machine began.
     fn asks(&self, tid: u32, milliseconds: u64, name: &str) {
+        self.asks_and(1, tid, milliseconds, name);
+    }
+
+    /// The same of one who waits (1), or does not (0).
+    fn asks_and(&self, waits: u8, tid: u32, milliseconds: u64, name: &str) {
         let line = format!(
-            "{:>16}-{tid:<7} [000] .....   {}.{:03}000: module_request: {name} wait=1 call_site=__sock_create\n",
+            "{:>16}-{tid:<7} [000] .....   {}.{:03}000: module_request: {name} wait={waits} call_site=__sock_create\n",
             "trig",
             milliseconds / 1000,
             milliseconds % 1000
@@ -348,6 +353,18 @@ fn who_was_killed_while_asking_is_no_candidate_for_what_others_ask() {
         let found = finder.requesters(&name("net-pf-3"));
         assert_eq!(found.iter().map(|found| (found.kind, found.pid)).collect::<Vec<_>>(), [(Kind::Root, Some(88))]);
     }
+}
+
+#[test]
+fn who_does_not_wait_is_nobody_and_counts_for_one_request() {
+    let world = World::traced();
+    let finder = Finder::open(&world.paths());
+    world.thread(&WAITING);
+    world.asks_and(0, 88, 10_500, "net-pf-3");
+    let found = finder.requesters(&name("net-pf-3"));
+    assert_eq!(found.iter().map(|found| (found.kind, found.pid)).collect::<Vec<_>>(), [(Kind::Unknown, Some(88))]);
+    started();
+    assert_eq!(finder.requesters(&name("net-pf-3")), []);
 }
 
 #[test]

@@ -287,6 +287,11 @@ fn check_helper(paths: &Paths, helper: &str) -> Result<(), Failure> {
     if foreign || about.permissions().mode() & 0o022 != 0 {
         return Err(format!("the helper `{}` can be changed by others than root; the kernel would run it as root", path.display()).into());
     }
+    let device = |path: &str| std::fs::metadata(paths.file(path)).map(|about| about.dev()).ok();
+    if ["/", "/usr"].into_iter().all(|early| device(early) != Some(about.dev())) {
+        let text = "lies on a file system that is mounted after the root: until then the kernel gets no module at all on demand";
+        writeln!(io::stderr(), "kerneld: the helper `{}` {text}", path.display())?;
+    }
     let content = std::fs::read(&path).map_err(|error| format!("the helper `{}` cannot be read: {error}", path.display()))?;
     let begin = content.get(..4096).unwrap_or(&content);
     if begin.windows(LOADER.len()).any(|window| window == LOADER) {

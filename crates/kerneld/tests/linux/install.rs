@@ -107,6 +107,24 @@ fn a_helper_that_cannot_work_or_be_trusted_is_refused() {
 }
 
 #[test]
+fn a_helper_that_is_not_there_early_is_told_of() {
+    use std::os::unix::fs::MetadataExt;
+    let system = with_helper();
+    let told = || String::from_utf8_lossy(&system.kerneld(&["install", "--dry-run"]).stderr).into_owned();
+    assert_eq!(told(), "");
+    // Another file system, where this machine has one.
+    let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else { return };
+    if elsewhere.path().metadata().unwrap().dev() == system.root().metadata().unwrap().dev() {
+        return;
+    }
+    let helper = system.root().join("usr/sbin/kerneld-request");
+    std::fs::copy(&helper, elsewhere.path().join("helper")).unwrap();
+    std::fs::remove_file(&helper).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path().join("helper"), &helper).unwrap();
+    assert!(told().contains("mounted after the root"), "{}", told());
+}
+
+#[test]
 fn the_shipped_files_agree_with_the_program() {
     let unit = include_str!("../../dist/kerneld.service");
     // The daemon keeps these (run/confine.rs); a unit that grants less breaks it, one that grants more is for nothing.

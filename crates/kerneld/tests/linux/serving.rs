@@ -189,3 +189,13 @@ fn names_of_modules_and_of_requests_are_told_apart() {
     assert!(why("fs-minix").contains("no module but a name that is asked for; see `kerneld why minix`"), "{}", why("fs-minix"));
     assert!(why("minix").starts_with("minix is not loaded\n") && why("nosuch").contains("this release has no such module"));
 }
+
+#[test]
+fn the_longest_list_of_names_is_understood() {
+    let system = System::served(ENFORCE);
+    let long = "x".repeat(1900);
+    for number in 0..700 {
+        assert_eq!(system.ask(&format!("{long}{number}")).unwrap(), Outcome::Unknown);
+    }
+    assert_eq!(system.json(&["top", "-n", "1000"]).as_array().unwrap().len(), 700);
+}

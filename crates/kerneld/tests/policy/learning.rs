@@ -274,6 +274,13 @@ fn the_settings_of_the_policy_that_is_there_stay() {
         (before.journal, before.control, before.devices, before.leases)
     );
     assert!(!world.run(&["learn", "--no-system", "a.jsonl"]).out.contains("[control]"));
+    for some in ["[leases]\nmode = \"report\"\n", "[leases]\nclasses = \"fs\"\n", "[devices]\nworkers = 2\n", "[journal]\nkeep = 0\n"] {
+        world.policy(some);
+        let learnt = world.run(&["learn", "a.jsonl"]);
+        assert_eq!((learnt.status, learnt.err.as_str()), (0, ""), "{some}");
+        let (learnt, before) = (read(&learnt.out), read(some));
+        assert_eq!((learnt.journal, learnt.devices, learnt.leases), (before.journal, before.devices, before.leases), "{some}");
+    }
     world.policy("nonsense\n");
     let learnt = world.run(&["learn", "a.jsonl"]);
     assert!(learnt.status == 0 && learnt.out.contains("# Not known: the policy that is there cannot be read"), "{}", learnt.out);

@@ -1,12 +1,29 @@
 /* as UID[:GID] COMMAND...: runs a command as another user, with no other group.
- * as UID[:GID] -s COUNT FAMILY...: that user opens sockets of these families, COUNT times each, and says how the last attempt ended. */
+ * as UID[:GID] -s COUNT FAMILY...: that user opens sockets of these families, COUNT times each, and says how the last attempt ended.
+ * as UID[:GID] -k COUNT FAMILY: COUNT processes of that user do so once, and are killed while they do. */
 #include <errno.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+static void killed(int family, int moment)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		socket(family, SOCK_RAW, 2);
+		_exit(0);
+	}
+	/* Somewhere between its start and the answer. */
+	usleep(moment % 7 * 300);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
 
 int main(int argc, char **argv)
 {
@@ -21,6 +38,11 @@ int main(int argc, char **argv)
 	if (setgroups(0, NULL) || setgid(gid) || setuid(uid)) {
 		perror("as");
 		return 2;
+	}
+	if (strcmp(argv[2], "-k") == 0 && argc == 5) {
+		for (long left = strtol(argv[3], NULL, 10); left > 0; left--)
+			killed(atoi(argv[4]), left);
+		return 0;
 	}
 	if (strcmp(argv[2], "-s") != 0) {
 		execvp(argv[2], argv + 2);

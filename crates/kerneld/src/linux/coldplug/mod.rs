@@ -46,7 +46,7 @@ pub(super) struct Coldplug {
     /// Until this is there: a file such as /dev/sda1, or a device with a driver whose modalias is like this pattern
     #[arg(long, value_name = "PATH|MODALIAS")]
     wait_for: Vec<Target>,
-    /// At most so long, such as 500ms, 30s or 2m
+    /// Begin nothing more after so long, such as 500ms, 30s or 2m; what is being loaded then is waited for
     #[arg(long, value_name = "TIME", default_value = "120s", value_parser = duration)]
     within: Duration,
     /// The end has come when no device was new for so long

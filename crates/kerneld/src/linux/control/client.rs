@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use demand::Paths;
 
-use super::{Command, MAX_LINE, Reply};
+use super::{Command, Reply};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Longest answer in bytes: a thousand names of devices, each with as many requesters as a record has.
+const LONGEST_ANSWER: usize = 8 << 20;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -85,7 +88,7 @@ impl Client {
         // A refusal may already be there while the daemon has hung up.
         let sent = self.stream.get_mut().write_all(&line);
         let mut answer = Vec::new();
-        let bound = u64::try_from(MAX_LINE).unwrap_or(u64::MAX).saturating_mul(16);
+        let bound = u64::try_from(LONGEST_ANSWER).unwrap_or(u64::MAX);
         (&mut self.stream).take(bound).read_until(b'\n', &mut answer).map_err(failed)?;
         if answer.is_empty() {
             sent.map_err(failed)?;

@@ -216,6 +216,7 @@ impl<K: Kernels> Control<K> {
                 Err(fault) => Reply::Failed(fault.to_string()),
             },
             Command::Revoke { what } => match rules.revoke(what) {
+                Ok(0) => Reply::Revoked(0),
                 Ok(gone) => {
                     self.engine.teller().say(Level::Warning, &format!("{what} is no longer granted: taken back by {}", by()));
                     Reply::Revoked(gone)

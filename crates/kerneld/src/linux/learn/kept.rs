@@ -64,10 +64,13 @@ fn leases(out: &mut String, leases: &Leases) -> fmt::Result {
         LeaseMode::Report => "report",
         LeaseMode::Unload => "unload",
     };
-    let list = |words: Vec<String>| words.join(", ");
     writeln!(out, "\n[leases]\nmode = \"{mode}\"\nperiod = \"{}\"", show_duration(leases.period))?;
-    writeln!(out, "classes = [{}]", list(leases.classes.iter().map(|class| quoted(class.word())).collect()))?;
-    writeln!(out, "keep = [{}]", list(leases.keep.iter().map(Glob::as_str).map(quoted).collect()))?;
+    let classes = leases.classes.iter().map(|class| quoted(class.word())).collect::<Vec<_>>();
+    let keep = leases.keep.iter().map(Glob::as_str).map(quoted).collect::<Vec<_>>();
+    // There are no empty lists in a policy: the key is left out.
+    for (key, words) in [("classes", classes), ("keep", keep)].into_iter().filter(|(_, words)| !words.is_empty()) {
+        writeln!(out, "{key} = [{}]", words.join(", "))?;
+    }
     writeln!(out, "pin-after = {}\npin-within = \"{}\"", leases.pin_after, show_duration(leases.pin_within))?;
     if !leases.periods.is_empty() {
         writeln!(out, "\n[leases.periods]")?;

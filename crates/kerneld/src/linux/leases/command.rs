@@ -86,14 +86,15 @@ fn table(settings: &Settings, entries: &[Entry]) -> String {
             (None, None) => "-".to_owned(),
         };
         let idle = entry.idle.map_or_else(|| "-".to_owned(), |idle| format!("{idle} s"));
-        text.push_str(&format!("{:<20} {asked:<24} {idle:>8}  {}\n", entry.module, fate(entry)));
+        text.push_str(&format!("{:<20} {asked:<24} {idle:>8}  {}\n", entry.module, fate(settings.mode, entry)));
     }
     text
 }
 
-fn fate(entry: &Entry) -> String {
+fn fate(mode: LeaseMode, entry: &Entry) -> String {
     match entry.fate {
-        Fate::Due => "is unloaded".to_owned(),
+        Fate::Due if mode == LeaseMode::Unload => "is unloaded".to_owned(),
+        Fate::Due => "would be unloaded".to_owned(),
         Fate::Idle => {
             let period = std::time::Duration::from_secs(entry.period);
             format!("nothing holds it; it goes after {} without use", show_duration(period))
@@ -117,4 +118,29 @@ fn rows(entries: &[Entry]) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_would_be_done_is_not_said_to_be_done() {
+        let entry = Entry {
+            module: "vfat".to_owned(),
+            request: Some("fs-vfat".to_owned()),
+            class: Some(Class::Fs),
+            with: None,
+            idle: Some(700),
+            period: 600,
+            fate: Fate::Due,
+            findings: Vec::new(),
+        };
+        for (mode, wanted) in
+            [(LeaseMode::Report, "would be unloaded"), (LeaseMode::Off, "would be unloaded"), (LeaseMode::Unload, "is unloaded")]
+        {
+            let text = table(&Settings { mode, ..Settings::default() }, std::slice::from_ref(&entry));
+            assert!(text.trim_end().ends_with(wanted), "{text}");
+        }
+    }
 }

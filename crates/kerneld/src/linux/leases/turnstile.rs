@@ -35,7 +35,8 @@ pub struct Demand<'a> {
 
 impl Turnstile {
     /// A demand about these modules begins: it looks at the kernel's list after this, and tells whoever asked before the answer is
-    /// dropped. It waits for a removal that is under way, some milliseconds.
+    /// dropped. It waits for a removal that is under way, with its last look around: some milliseconds, and more where there are
+    /// thousands of threads.
     pub fn demand<'a>(&'a self, modules: impl IntoIterator<Item = &'a str>) -> Demand<'a> {
         let way = self.way.read().unwrap_or_else(PoisonError::into_inner);
         let demand = Demand { turnstile: self, modules: modules.into_iter().map(str::to_owned).collect(), _way: way };

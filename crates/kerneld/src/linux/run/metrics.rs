@@ -1,7 +1,9 @@
 //! The numbers in the text form of Prometheus (exposition format 0.0.4), for a socket and a file.
 
 use std::fmt::{Display, Write as _};
+use std::fs::Permissions;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -124,17 +126,35 @@ pub(crate) fn answer(connection: &UnixStream, text: &str) -> io::Result<()> {
     connection.write_all(text.as_bytes())
 }
 
-/// Writes the numbers as a file for the textfile collector of a node exporter: whole or not at all.
+/// Writes the numbers as a file for the textfile collector of a node exporter: whole or not at all. Whoever may read the file that is there
+/// may read the new one; the first one is for everybody, since a collector has a user of its own.
 pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mode = std::fs::metadata(path).map_or(0o644, |about| about.permissions().mode() & 0o777);
     // Collectors read files that end in `.prom` only.
     let beside = path.with_extension("new");
     std::fs::write(&beside, text)?;
+    std::fs::set_permissions(&beside, Permissions::from_mode(mode))?;
     std::fs::rename(&beside, path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_collector_with_a_user_of_its_own_can_read_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kerneld.prom");
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        // As under a umask that leaves nothing to others.
+        std::fs::write(path.with_extension("new"), "").unwrap();
+        std::fs::set_permissions(path.with_extension("new"), Permissions::from_mode(0o600)).unwrap();
+        write(&path, "a 1\n").unwrap();
+        assert_eq!((mode(), std::fs::read_to_string(&path).unwrap().as_str()), (0o644, "a 1\n"));
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        write(&path, "a 2\n").unwrap();
+        assert_eq!(mode(), 0o640, "who may read it is the administrator's to say");
+    }
 
     #[test]
     fn durations_are_exact() {
