@@ -24,6 +24,9 @@ enum Tools {
 /// A rival: its name, whose tools it needs, and the command.
 type Rival = (&'static str, Tools, &'static str);
 
+/// The one that is measured beside the rivals.
+const OURS: Rival = ("kerneld coldplug", Tools::Ours, "/usr/sbin/kerneld coldplug --calm 3s --json 2>/dev/null");
+
 /// Not a rival but what none can do without: the kernel's own work for the modules that the first rival has loaded.
 const KERNEL_ALONE: Rival = ("finit_module in the order of the first", Tools::Ours, "/inorder /order");
 
@@ -32,8 +35,9 @@ const ONE_PROCESS: &str = "find /sys/devices -name modalias | xargs sort -u | xa
 
 const RIVALS: &[Rival] = &[
     ("modprobe -b per event, kmod", Tools::Kmod, "/perevent 3 8 /sbin/modprobe -q -b"),
-    ("kerneld coldplug", Tools::Ours, "/usr/sbin/kerneld coldplug --calm 3s --json 2>/dev/null"),
+    OURS,
     ("modprobe -b per event, ours", Tools::Ours, "/perevent 3 8 /sbin/modprobe -q -b"),
+    ("uevent, sh and modprobe -b, one at a time, kmod", Tools::Kmod, "sh /one-at-a-time.sh"),
     ("modprobe -a until nothing new, kmod", Tools::Kmod, "sh /rounds.sh"),
     ("modprobe -a until nothing new, ours", Tools::Ours, "sh /rounds.sh"),
 ];
@@ -56,6 +60,22 @@ fn rounds() -> String {
         done"
     )
 }
+
+/// What a shell for each event runs.
+const FOR_AN_EVENT: &str = "#!/bin/sh\n[ -z \"$MODALIAS\" ] || exec /sbin/modprobe -q -b \"$MODALIAS\"\n";
+
+/// The device manager of a system that has busybox and nothing else: `uevent` starts a shell for each event, and waits for it. Most
+/// devices have no name to load by, so that nothing new may come for long before all is done.
+const ONE_AT_A_TIME: &str = r#"uevent /event.sh &
+    find /sys/devices -name uevent | while read -r file; do echo add >"$file"; done
+    before=x; calm=0
+    while [ $calm -lt 25 ]; do
+      sleep 1
+      now=$(wc -l </proc/modules)
+      if [ "$now" = "$before" ]; then calm=$((calm + 1)); else calm=0; fi
+      before=$now
+    done
+    kill $!"#;
 
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -91,7 +111,7 @@ impl std::fmt::Display for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (clock, processor) = (self.last_module as f64 / 1e3, self.processor as f64 / 1e3);
         let Self { rival, processors, modules, remark, .. } = self;
-        write!(f, "{rival:<38} on {processors} {clock:>7.2} s  {processor:>7.2} s of processor  {modules:>3} modules  {remark}")
+        write!(f, "{rival:<47} on {processors} {clock:>7.2} s  {processor:>7.2} s of processor  {modules:>3} modules  {remark}")
     }
 }
 
@@ -118,16 +138,13 @@ pub(super) fn run(json: bool) -> Result<(), Error> {
     }
     println!("medians of {ROUNDS} rounds:");
     rows.iter().for_each(|row| println!("{row}"));
-    let alone = rows.iter().find(|row| row.rival == KERNEL_ALONE.0).map_or(0, |row| row.processor);
     for processors in [1, 2] {
-        let mut of = rows.iter().filter(|row| row.processors == processors);
-        let (Some(first), Some(ours)) = (of.next(), of.next()) else { continue };
-        let times = |first: u64, ours: u64| first as f64 / ours.max(1) as f64;
-        let (clock, processor) = (times(first.last_module, ours.last_module), times(first.processor, ours.processor));
-        println!("one process of kmod per event / kerneld, on {processors}: {clock:.1}x the time, {processor:.1}x the processor");
-        if processors == 1 {
-            println!("one process of kmod per event / the kernel's own work alone: {:.1}x the processor", times(first.processor, alone));
-            println!("kerneld / the kernel's own work alone: {:.2}x the processor", times(ours.processor, alone));
+        let of = || rows.iter().filter(|row| row.processors == processors);
+        let Some(ours) = of().find(|row| row.rival == OURS.0) else { continue };
+        let times = |other: u64, ours: u64| other as f64 / ours.max(1) as f64;
+        for row in of().filter(|row| row.rival != OURS.0) {
+            let (clock, processor) = (times(row.last_module, ours.last_module), times(row.processor, ours.processor));
+            println!("{} / kerneld, on {processors}: {clock:.1}x the time, {processor:.1}x the processor", row.rival);
         }
     }
     Ok(())
@@ -155,7 +172,11 @@ fn measure(&(rival, tools, command): &Rival, processors: u32, order: &[String]) 
     for name in ["watch", "perevent", "inorder"] {
         guest.archive().copy(&program(name), name).map_err(surprise)?;
     }
-    guest.archive().file("rounds.sh", 0o644, rounds().as_bytes());
+    let scripts =
+        [("rounds.sh", 0o644, rounds()), ("one-at-a-time.sh", 0o644, ONE_AT_A_TIME.into()), ("event.sh", 0o755, FOR_AN_EVENT.into())];
+    for (name, permissions, text) in scripts {
+        guest.archive().file(name, permissions, text.as_bytes());
+    }
     guest.memory(WHOLE_TREE).processors(processors).devices(&many_devices());
     let script = format!(
         "sleep 3\n/watch 4 {command} >/tmp/out\ncat /tmp/out\nwhile read name rest; do echo \"MODULE $name\"; done </proc/modules\n"
