@@ -39,8 +39,10 @@ const NODES: &[(&str, Turn)] =
 pub fn turn(modalias: &RequestName) -> Turn {
     let name = modalias.as_str();
     let known = if let Some(pci) = name.strip_prefix("pci:") {
-        let class = |(base, sub, turn): &(&str, &str, Turn)| pci.contains(&format!("bc{base}sc{sub}")).then_some(*turn);
-        CONTROLLERS.iter().find_map(class).or(pci.starts_with(VIRTIO).then_some(Turn::Second))
+        // Numbers are in capitals, so that these letters stand for the class and nothing else.
+        let class = pci.split_once("bc").map_or("", |(_, class)| class);
+        let of = |(base, sub, turn): &(&str, &str, Turn)| class.strip_prefix(base)?.strip_prefix("sc")?.starts_with(sub).then_some(*turn);
+        CONTROLLERS.iter().find_map(of).or(pci.starts_with(VIRTIO).then_some(Turn::Second))
     } else {
         let node = name.strip_prefix("of:N").and_then(|node| Some(node.split_once('T')?.0));
         NODES.iter().find_map(|(name, turn)| (node == Some(*name)).then_some(*turn))
