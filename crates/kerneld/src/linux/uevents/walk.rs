@@ -22,7 +22,7 @@ const REMOVABLE: &[&str] = &["removable", "fixed", "unknown"];
 pub fn walk(paths: &Paths) -> Vec<DeviceRequest> {
     let mut found = Vec::new();
     folder(&paths.file("/sys"), &paths.file("/sys/devices"), None, DEEPEST, &mut found);
-    found.sort_by_key(|device| turn(&device.name));
+    found.sort_by_cached_key(|device| turn(&device.name));
     found
 }
 
