@@ -56,6 +56,10 @@ modinfo -adp FILE
 modinfo -F license -p FILE
 modinfo -p -F license FILE
 modinfo -0 -F author FILE
+modinfo -b ROOT -k RELEASE -p kvm
+modinfo -b ROOT -k RELEASE -F parm kvm
+modinfo -b ROOT -k RELEASE -F parmtype kvm
+modinfo -b ROOT -k RELEASE -0 -p loop
 modinfo -F nosuch FILE
 modinfo -F BYTE FILE
 modinfo BYTE

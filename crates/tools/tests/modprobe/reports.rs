@@ -27,7 +27,10 @@ fn modinfo_shows_texts_and_parameters() {
     );
     assert_eq!(own(world.run(&format!("modinfo {path}")).ok()), expected);
     assert_eq!(world.run(&format!("modinfo -F license {path}")).ok(), "GPL\n");
-    assert_eq!(world.run(&format!("modinfo -p {path}")).ok(), "c:third\nb:charp\na:first (int)\n");
+    for list in ["-p", "-F parm"] {
+        assert_eq!(world.run(&format!("modinfo {list} {path}")).ok(), "c:third\nb: (charp)\na:first (int)\n");
+    }
+    assert_eq!(world.run(&format!("modinfo -F parmtype {path}")).ok(), "a:int\nb:charp\n");
     assert_eq!(world.run(&format!("modinfo -n {path}")).ok(), format!("{path}\n"));
     let clean = format!("filename={path}\0license=GPL\0parm=c:third\0parm=b:charp\0parm=a:first (int)\0");
     assert_eq!(own(world.run(&format!("modinfo -0 {path}")).ok()), clean);
