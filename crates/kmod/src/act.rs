@@ -73,7 +73,7 @@ pub fn load<K: Kernel>(
     let mut loaded = Vec::new();
     for step in &plan.steps {
         let asked = matches!(step.why, crate::plan::Why::Asked { .. });
-        if matches!(step.action, Action::Builtin) || kernel.is_present(&step.module).unwrap_or(false) {
+        if step.builtin || kernel.is_present(&step.module).unwrap_or(false) {
             if asked && conditions.first_time {
                 return Err(Error::AlreadyLoaded { module: step.module.clone() }.into());
             }

@@ -40,6 +40,9 @@ pub struct Step {
     pub why: Why,
     /// Whether the plan fails if this step does. Steps that only softdeps want may fail.
     pub required: bool,
+    /// Whether the module is built in, so that nothing is left to do: a command for it is only shown.
+    #[serde(skip)]
+    pub builtin: bool,
 }
 
 /// What is done in a step.
