@@ -77,6 +77,13 @@ mod tests {
     use super::{Word, parse};
 
     #[test]
+    fn a_blacklist_may_have_dashes() {
+        let mut config = crate::config::Config::default();
+        config.parse_cmdline("modprobe.blacklist=snd-hda,b");
+        assert!(config.blacklisted("snd_hda").is_some() && config.blacklisted("b").is_some());
+    }
+
+    #[test]
     fn a_quote_that_is_never_closed_says_nothing() {
         let option = |option: &str| vec![Word::Option { module: "m".into(), option: option.into() }];
         assert_eq!(parse("m.a=1 m.b=\"x y\n"), option("a=1"));

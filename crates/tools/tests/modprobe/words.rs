@@ -113,13 +113,23 @@ fn commands_are_given_the_options_of_the_call() {
     assert_eq!(fs::read_to_string(world.path("told")).unwrap(), "-C \"my own.conf\"");
 }
 
+/// One that is not there is no reason to leave the others.
+#[test]
+fn removing_goes_on_after_one_that_fails() {
+    let world = stacked();
+    world.run("modprobe -a upper third").ok();
+    let told = world.run("modprobe -r nosuch third").fails();
+    assert!(told.contains("FATAL: Module nosuch not found."), "{told}");
+    assert_eq!(world.loaded(), ["upper", "lower"]);
+}
+
 /// With -v a step is printed before it is done.
 #[test]
 fn what_is_done_is_said_first() {
     let world = stacked();
-    configure(&world, "install third echo done\nremove third echo gone\n");
+    configure(&world, "install third echo done\nremove third echo gone $CMDLINE_OPTS\n");
     assert_eq!(world.run("modprobe -v third").ok(), "install echo done \ndone\n");
-    assert_eq!(world.run("modprobe -r -v third").ok(), "remove echo gone\ngone\n");
+    assert_eq!(world.run("modprobe -r -v third").ok(), "remove echo gone \ngone\n");
 }
 
 fn depmod(world: &World, configuration: &str, line: &str) -> Outcome {
@@ -293,6 +303,7 @@ fn a_module_may_export_nothing() {
     let shown = |module: &str| world.run(&format!("modprobe --show-exports lib/modules/{RELEASE}/fs/{module}.o")).ok();
     assert!(shown("lower").ends_with("\tlower_answer\n"));
     assert_eq!(shown("upper"), "");
+    assert_eq!(world.run(&format!("modprobe --show-modversions lib/modules/{RELEASE}/fs/upper.o")).ok(), "");
 }
 
 /// Rules may have been meant to stand there.
