@@ -151,10 +151,23 @@ fn depmod_goes_on_where_kmods_does() {
     assert!(told.stderr.contains("deprecated option"));
     let told = depmod(&world, "include /nosuch\nmake_map_files no\n", "");
     assert!(told.status == Some(0) && !told.stderr.contains("bad line"), "{told:?}");
-    for line in ["abc", "6", "6.x"] {
+    for line in ["abc", "6", "6.x", "/a.ko"] {
         assert_eq!(world.run(&format!("depmod {line}")).fails(), format!("depmod: ERROR: Bad version passed {line}\n"));
     }
     assert_eq!(world.run(&format!("depmod -b . -F /dev/null -P ab {RELEASE}")).fails(), "depmod: FATAL: -P only takes a single char\n");
+}
+
+/// Indexes of single files replace those of the whole tree: only who asks for that gets it.
+#[test]
+fn files_make_indexes_of_their_own_only_without_a_word_about_the_tree() {
+    let world = stacked();
+    let file = world.path(&format!("lib/modules/{RELEASE}/fs/third.o"));
+    let modules = |words: &str| world.run(&format!("depmod -n -b {} {words}", world.dir.path().display())).stdout.matches(".o:").count();
+    assert_eq!(modules(&format!("{RELEASE} {}", file.display())), 1);
+    assert_eq!(modules(&format!("-a {RELEASE} {}", file.display())), 4);
+    assert_eq!(modules(&format!("-a {RELEASE} relative.o")), 4);
+    fs::remove_file(world.path(&format!("lib/modules/{RELEASE}/modules.dep"))).unwrap();
+    assert_eq!(modules(&format!("-A {RELEASE} {}", file.display())), 4);
 }
 
 #[test]
