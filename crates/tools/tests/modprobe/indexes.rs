@@ -95,6 +95,17 @@ fn an_incremental_run_reads_again_what_it_could_not_read() {
     assert_eq!(snapshot(&tree(&world)), incremental);
 }
 
+/// A pipe that nobody writes to is nothing to wait for.
+#[test]
+fn a_pipe_in_the_place_of_an_index_is_replaced() {
+    let world = stacked();
+    let (index, wanted) = (tree(&world).join("modules.dep"), snapshot(&tree(&world)));
+    fs::remove_file(&index).unwrap();
+    assert!(Command::new("mkfifo").arg(&index).status().unwrap().success());
+    world.run(&format!("depmod -b . {RELEASE}")).warns();
+    assert_eq!(snapshot(&tree(&world)), wanted);
+}
+
 #[test]
 fn check_tells_what_is_not_current() {
     let world = stacked();
