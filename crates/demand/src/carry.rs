@@ -124,7 +124,7 @@ pub fn carry<K: Kernel, G: Guards>(kernel: &mut K, steps: &[Step], guards: &G) -
 
 /// Whether nothing is left to be done.
 fn all_there<K: Kernel>(kernel: &mut K, steps: &[Step]) -> bool {
-    steps.iter().all(|step| matches!(step.action, Action::Builtin) || kernel.is_present(&step.module).unwrap_or(false))
+    steps.iter().all(|step| step.builtin || kernel.is_present(&step.module).unwrap_or(false))
 }
 
 fn one<K: Kernel, G: Guards>(kernel: &mut K, step: &Step, guards: &G) -> Result<(), Outcome> {

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     fn planned(module: &str, why: Why, needs: &[&str]) -> Planned {
-        let step = Step { module: module.to_owned(), action: Action::Missing, options: String::new(), why, required: true };
+        let step = Step { module: module.to_owned(), action: Action::Missing, options: String::new(), why, required: true, builtin: false };
         Planned { step, needs: needs.iter().map(|&need| need.to_owned()).collect() }
     }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::error::IoAction;
 use crate::explain::Reason;
 use crate::kernel::{Depth, Force, Globals, Insert, Kernel, Lifetime};
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Action, OPTIONS, Plan, Step};
 use crate::{Error, Result, name, text};
 
 /// How a plan is carried out.
@@ -73,7 +73,7 @@ pub fn load<K: Kernel>(
     let mut loaded = Vec::new();
     for step in &plan.steps {
         let asked = matches!(step.why, crate::plan::Why::Asked { .. });
-        if matches!(step.action, Action::Builtin) || kernel.is_present(&step.module).unwrap_or(false) {
+        if step.builtin || kernel.is_present(&step.module).unwrap_or(false) {
             if asked && conditions.first_time {
                 return Err(Error::AlreadyLoaded { module: step.module.clone() }.into());
             }
@@ -184,7 +184,7 @@ pub fn unload<K: Kernel>(
 /// Runs an `install` or `remove` command with the shell. `$CMDLINE_OPTS` in it stands for the options, and the environment variable
 /// `MODPROBE_MODULE` holds the module.
 fn run_command(command: &str, module: &str, options: &str, conditions: &Conditions) -> Result<()> {
-    let line = command.replace("$CMDLINE_OPTS", options);
+    let line = command.replace(OPTIONS, options);
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(text::to_os(&line)).env("MODPROBE_MODULE", text::to_os(module));
     if let Some(options) = &conditions.command_options {

@@ -1,5 +1,6 @@
 //! What there is to tell of a module: its `.modinfo` texts, its parameters, its signature. What `modinfo` prints.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::file::{Modinfo, ModuleFile};
@@ -14,6 +15,8 @@ pub struct Info {
     pub fields: Vec<(String, Vec<u8>)>,
     /// The parameters, the last one of the module first.
     pub parameters: Vec<Parameter>,
+    /// Their types once more, as the module gives them (`NAME:TYPE`) and in its order.
+    pub types: Vec<Vec<u8>>,
 }
 
 /// A parameter of a module.
@@ -56,30 +59,23 @@ impl Info {
     #[must_use]
     pub fn of_modinfo(modinfo: &Modinfo) -> Self {
         let mut info = Self::default();
+        let mut known = HashMap::new();
         for field in modinfo.fields() {
             match field.key {
                 b"parm" => {
                     let (name, description) = halves(field.value);
-                    info.parameter(name).description = Some(description.to_vec());
+                    parameter(&mut info.parameters, &mut known, name).description = Some(description.to_vec());
                 }
                 b"parmtype" => {
                     let (name, kind) = halves(field.value);
-                    info.parameter(name).kind = Some(text::of_bytes(kind).into_owned());
+                    parameter(&mut info.parameters, &mut known, name).kind = Some(text::of_bytes(kind).into_owned());
+                    info.types.push(field.value.to_vec());
                 }
                 key => info.fields.push((text::of_bytes(key).into_owned(), field.value.to_vec())),
             }
         }
         info.parameters.reverse();
         info
-    }
-
-    fn parameter(&mut self, name: &[u8]) -> &mut Parameter {
-        let name = text::of_bytes(name);
-        let at = self.parameters.iter().position(|p| p.name == name).unwrap_or_else(|| {
-            self.parameters.push(Parameter { name: name.into_owned(), ..Parameter::default() });
-            self.parameters.len() - 1
-        });
-        &mut self.parameters[at]
     }
 
     /// The values of a key, in order.
@@ -89,19 +85,35 @@ impl Info {
 }
 
 impl Parameter {
-    /// `NAME:TEXT (TYPE)`, or with one of the two `NAME:TEXT` or `NAME:TYPE`.
+    /// As among everything that a module says: `NAME:TEXT (TYPE)`, or with one of the two `NAME:TEXT` or `NAME:TYPE`.
     #[must_use]
     pub fn line(&self) -> Vec<u8> {
+        match (&self.kind, &self.description) {
+            (Some(kind), None) => text::to_bytes(&format!("{}:{kind}", self.name)).into_owned(),
+            _ => self.line_of_list(),
+        }
+    }
+
+    /// As in a list of parameters only: `NAME:TEXT (TYPE)`, `NAME:TEXT` or `NAME: (TYPE)`.
+    #[must_use]
+    pub fn line_of_list(&self) -> Vec<u8> {
         let mut line = text::to_bytes(&self.name).into_owned();
         line.push(b':');
         line.extend_from_slice(self.description.as_deref().unwrap_or_default());
-        match (&self.kind, &self.description) {
-            (Some(kind), Some(_)) => line.extend_from_slice(&text::to_bytes(&format!(" ({kind})"))),
-            (Some(kind), None) => line.extend_from_slice(&text::to_bytes(kind)),
-            (None, _) => {}
+        if let Some(kind) = &self.kind {
+            line.extend_from_slice(&text::to_bytes(&format!(" ({kind})")));
         }
         line
     }
+}
+
+/// The parameter of a name, which is new unless its place is known.
+fn parameter<'a, 'n>(all: &'a mut Vec<Parameter>, known: &mut HashMap<&'n [u8], usize>, name: &'n [u8]) -> &'a mut Parameter {
+    let place = *known.entry(name).or_insert(all.len());
+    if place == all.len() {
+        all.push(Parameter { name: text::of_bytes(name).into_owned(), ..Parameter::default() });
+    }
+    &mut all[place]
 }
 
 fn halves(value: &[u8]) -> (&[u8], &[u8]) {

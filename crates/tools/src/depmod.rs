@@ -36,7 +36,7 @@ Examples:
 pub(crate) struct Depmod {
     #[command(flatten)]
     kernel: KernelOption,
-    /// All modules of the tree (the default where no files are given)
+    /// All modules of the tree, whatever files are given (the default where none are)
     #[arg(short, long)]
     all: bool,
     /// Do nothing if the index files are newer than every module and list the same files
@@ -87,7 +87,7 @@ pub(crate) struct Depmod {
     /// Report what was done as JSON
     #[arg(long)]
     json: bool,
-    /// Release of the kernel, then module files
+    /// Release of the kernel, then module files by their absolute paths, which are then the only ones in the index files
     #[arg(value_name = "RELEASE | FILE")]
     words: Vec<String>,
 }
@@ -126,12 +126,15 @@ impl Depmod {
     fn request(&self, console: &mut Console) -> Result<Request, Failed> {
         let (release, files) = match self.words.split_first() {
             Some((first, rest)) if is_release(first) => (first.clone(), rest),
-            Some((first, _)) if !first.starts_with('/') => {
+            // Files alone would leave the running kernel with indexes of nothing but these.
+            Some((first, _)) => {
                 console.error(format_args!("Bad version passed {first}"));
                 return Err(Failed);
             }
-            _ => (self.running_release(console)?, self.words.as_slice()),
+            None => (self.running_release(console)?, &[][..]),
         };
+        // They mean the whole tree.
+        let files = if self.all || self.quick { &[][..] } else { files };
         if let Some(relative) = files.iter().find(|f| !f.starts_with('/')) {
             console.fatal(format_args!("{relative}: not absolute path."));
             return Err(Failed);
@@ -139,7 +142,7 @@ impl Depmod {
         let mut request = Request::new(self.basedir.clone(), release);
         request.module_directory.clone_from(&self.moduledir);
         request.output_root.clone_from(&self.outdir);
-        request.files = if self.all { Vec::new() } else { files.iter().map(|file| text::to_path(file).into_owned()).collect() };
+        request.files = files.iter().map(|file| text::to_path(file).into_owned()).collect();
         request.mode = if self.incremental { Mode::Incremental } else { Mode::Full };
         request.symbol_prefix = self.prefix(console)?;
         request.kernel = self.kernel_symbols(request.symbol_prefix, console)?;

@@ -202,7 +202,8 @@ impl Modinfo {
         };
         match self.key() {
             Some("filename") => value(file.as_bytes()),
-            Some("parm") => info.parameters.iter().for_each(|p| value(&p.line())),
+            Some("parm") => info.parameters.iter().for_each(|p| value(&p.line_of_list())),
+            Some("parmtype") => info.types.iter().for_each(|kind| value(kind)),
             Some("name") if builtin.is_some() => value(&text::to_bytes(builtin.unwrap_or_default())),
             Some(key) => info.values(key).for_each(value),
             None => {

@@ -71,14 +71,25 @@ impl Run for StaticNodes {
                 return Err(Failed);
             }
         };
-        let list: String = devname::parse(&lines).map(|node| self.format.lines(&node)).collect();
-        match &self.output {
+        let mut list = String::new();
+        let mut outcome = Ok(());
+        for line in devname::parse(&lines) {
+            match line {
+                Ok(node) => list.push_str(&self.format.lines(&node)),
+                Err(line) => {
+                    console.error(format_args!("invalid devname entry: {line}"));
+                    outcome = Err(Failed);
+                }
+            }
+        }
+        let written = match &self.output {
             None => console.print(&list),
             Some(path) => write(path, &list).map_err(|error| {
                 console.error(format_args!("cannot write {}: {error}", path.display()));
                 Failed
             }),
-        }
+        };
+        written.and(outcome)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The kernel command line: `MODULE.PARAMETER[=VALUE]` is an option of a module, `modprobe.blacklist=A,B` is a blacklist.
 //!
 //! Quotes may stand around a value or around the whole word; blanks are only allowed inside them. A word with another dot before its
-//! `=`, or an `=` before its dot, is not about a module.
+//! `=`, or an `=` before its dot, is not about a module. Neither is one whose quote is never closed: what it would take along is not
+//! known.
 
 /// What one word of the command line says about modules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,9 @@ pub const LIMIT: usize = 4095;
 pub fn parse(text: &str) -> Vec<Word> {
     let mut found = Vec::new();
     for word in super::words(text.get(..LIMIT).unwrap_or(text)) {
+        if !word.matches('"').count().is_multiple_of(2) {
+            continue;
+        }
         let Some((module, option)) = module_option(&word) else { continue };
         match option.strip_prefix("blacklist=").filter(|_| module == "modprobe") {
             Some(list) => {
@@ -66,4 +70,24 @@ fn module_option(word: &str) -> Option<(String, String)> {
         _ => option.to_owned(),
     };
     Some((module.to_owned(), option))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Word, parse};
+
+    #[test]
+    fn a_blacklist_may_have_dashes() {
+        let mut config = crate::config::Config::default();
+        config.parse_cmdline("modprobe.blacklist=snd-hda,b");
+        assert!(config.blacklisted("snd_hda").is_some() && config.blacklisted("b").is_some());
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_says_nothing() {
+        let option = |option: &str| vec![Word::Option { module: "m".into(), option: option.into() }];
+        assert_eq!(parse("m.a=1 m.b=\"x y\n"), option("a=1"));
+        assert_eq!(parse("m.b=\"x y\"\n"), option("b=\"x y\""));
+        assert_eq!(parse("\"m.b=x y"), []);
+    }
 }

@@ -45,21 +45,21 @@ impl Known {
 }
 
 /// The bytes of the file. Symbols that no module names any more are left out.
-pub(super) fn save(found: &[Found], modules: &[Module], facts: &Facts) -> Vec<u8> {
+pub(super) fn save(known: &[(&Found, &Module)], facts: &Facts) -> Vec<u8> {
     let mut numbers: Vec<Option<u32>> = vec![None; facts.symbols.len()];
     let mut named: Vec<usize> = Vec::with_capacity(numbers.len());
-    for link in modules.iter().flat_map(|m| facts.imports(m).iter().chain(facts.exports(m))) {
+    for link in known.iter().flat_map(|(_, m)| facts.imports(m).iter().chain(facts.exports(m))) {
         if let Some(number @ None) = numbers.get_mut(link.number()) {
             *number = u32::try_from(named.len()).ok();
             named.push(link.number());
         }
     }
-    let mut out = Vec::with_capacity(facts.texts.len() + facts.links.len() * 4 + named.len() * 32 + found.len() * 160);
+    let mut out = Vec::with_capacity(facts.texts.len() + facts.links.len() * 4 + named.len() * 32 + known.len() * 160);
     out.extend_from_slice(MAGIC);
     number(&mut out, named.len() as u64);
-    number(&mut out, found.len() as u64);
+    number(&mut out, known.len() as u64);
     named.iter().for_each(|&symbol| bytes(&mut out, facts.symbols.name(symbol)));
-    for (found, module) in found.iter().zip(modules) {
+    for (found, module) in known {
         bytes(&mut out, found.listed.as_bytes());
         let stamp = found.stamp;
         for n in [stamp.size, stamp.modified.0.cast_unsigned(), stamp.modified.1.cast_unsigned(), stamp.inode] {
@@ -205,7 +205,8 @@ mod tests {
             listed: format!("kernel/{name}.ko"),
             stamp: Stamp { inode, size: 7, modified: (-1, 2) },
         };
-        save(&[found("one", 3), found("two", 4)], &modules, &facts)
+        let found = [found("one", 3), found("two", 4)];
+        save(&found.iter().zip(&modules).collect::<Vec<_>>(), &facts)
     }
 
     #[test]

@@ -172,7 +172,7 @@ pub fn run(request: &Request, config: &DepmodConfig, progress: &(dyn Fn(usize, u
     };
     let before = known.len();
     let tree = request.tree();
-    let Gathered { facts, modules, read } = gather(&tree, &found, known, progress, &mut notices);
+    let Gathered { facts, modules, read, unread } = gather(&tree, &found, known, progress, &mut notices);
     let owner = graph::providers(&facts, &modules);
     let name = |module: usize| found.get(module).map_or_else(String::new, |f| f.name.clone());
     let graph = graph::Graph::build(&facts, &modules, &without_kernel(&owner, &facts, &request.kernel), &name)?;
@@ -193,7 +193,10 @@ pub fn run(request: &Request, config: &DepmodConfig, progress: &(dyn Fn(usize, u
         symbol_prefix: request.symbol_prefix,
     };
     let (scan, outputs) = if request.mode == Mode::Incremental && (read > 0 || before != found.len()) {
-        let save = || Output { name: cache::FILE, contents: cache::save(&found, &modules, &facts) };
+        // What could not be read now may be the next time, with the same size and time.
+        let all = found.iter().zip(&modules).enumerate();
+        let known: Vec<_> = all.filter(|(number, _)| unread.binary_search(number).is_err()).map(|(_, known)| known).collect();
+        let save = || Output { name: cache::FILE, contents: cache::save(&known, &facts) };
         let (scan, outputs) = both(save, || output::all(&material, &mut notices));
         (Some(scan), outputs)
     } else {
@@ -216,6 +219,8 @@ struct Gathered {
     facts: Facts,
     modules: Vec<Module>,
     read: usize,
+    /// The modules, by their number, of which nothing is known, since their files could not be read.
+    unread: Vec<usize>,
 }
 
 /// What is known of each module, from the last run or from its file.
@@ -233,17 +238,19 @@ fn gather(
     let mut facts = known.facts;
     let mut fresh = scan::scan_all(tree, &unknown, &mut facts, &|| progress(done.fetch_add(1, Ordering::Relaxed) + 1, read)).into_iter();
     let mut modules = Vec::with_capacity(found.len());
+    let mut unread = Vec::new();
     for (found, old) in found.iter().zip(old) {
         modules.push(match old.map(Ok).or_else(|| fresh.next()) {
             Some(Ok(module)) => module,
             Some(Err(e)) => {
+                unread.push(modules.len());
                 notices.push(Notice::BadModule { path: found.path(tree), reason: reason(&e) });
                 Module::default()
             }
             None => Module::default(),
         });
     }
-    Gathered { facts, modules, read }
+    Gathered { facts, modules, read, unread }
 }
 
 /// The cause alone: the notice names the file.

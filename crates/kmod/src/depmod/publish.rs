@@ -16,13 +16,13 @@
 
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread::{self, Builder};
 use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, flock, linkat};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, linkat};
 
 use super::output::Output;
 use crate::error::IoAction;
@@ -218,7 +218,8 @@ impl<'a> Locked<'a> {
     fn finish(&self, pending: &Pending) -> Result<()> {
         // As long as somebody holds a file that is replaced, its blocks need not be freed: that takes longer than the renames, and can
         // wait until they are done.
-        let _replaced: Vec<File> = pending.changes.iter().filter_map(|change| File::open(self.directory.join(&change.name)).ok()).collect();
+        let hold = |change: &Change| rustix::fs::open(self.directory.join(&change.name), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
+        let _replaced: Vec<OwnedFd> = pending.changes.iter().filter_map(hold).collect();
         for change in pending.changes.iter().filter(|change| change.state(self.directory) == State::Ready) {
             let target = self.directory.join(&change.name);
             match change.new {
@@ -264,7 +265,8 @@ fn link(file: &File, path: &Path) -> io::Result<()> {
 /// Whether a file says this already.
 fn same(path: &Path, contents: &[u8]) -> bool {
     let size = contents.len() as u64;
-    let Ok(mut file) = File::open(path) else { return false };
+    // A pipe would keep whoever opens it waiting.
+    let Ok(mut file) = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) else { return false };
     if !file.metadata().is_ok_and(|m| m.is_file() && m.len() == size) {
         return false;
     }

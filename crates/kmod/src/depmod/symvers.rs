@@ -96,7 +96,7 @@ fn versions(found: &[PathBuf], kernel: &KernelSymbols, notices: &mut Vec<Notice>
         let imports = ModuleFile::open(path).and_then(|f| f.imports()).unwrap_or_default();
         for import in imports {
             let (Some(wanted), Some(&provided)) = (import.crc, crcs.get(import.name.as_bytes())) else { continue };
-            if wanted != provided && !import.weak {
+            if wanted != provided {
                 notices.push(Notice::VersionMismatch { path: path.clone(), symbol: import.name, wanted, provided });
             }
         }

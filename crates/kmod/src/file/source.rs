@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::Compression;
@@ -36,6 +36,8 @@ pub(super) enum Source {
 #[derive(Debug)]
 pub(super) struct Pieces {
     file: File,
+    /// For messages.
+    path: PathBuf,
     size: OnceLock<u64>,
     pieces: Vec<Piece>,
 }
@@ -55,7 +57,7 @@ impl Source {
     /// The module in an open file; `path` is for messages.
     pub(super) fn of_file(file: File, path: &Path) -> Result<(Self, Option<Compression>)> {
         let io = |source| Error::io(IoAction::Read, path, source);
-        let mut pieces = Pieces { file, size: OnceLock::new(), pieces: Vec::with_capacity(4) };
+        let mut pieces = Pieces { file, path: path.to_path_buf(), size: OnceLock::new(), pieces: Vec::with_capacity(4) };
         pieces.fetch(0..HEAD).map_err(io)?;
         let head = pieces.pieces.first().map_or(&[][..], |piece| piece.bytes.get());
         let Some(compression) = Compression::of(head) else {
@@ -123,7 +125,11 @@ impl Source {
                     return Err(truncated());
                 }
                 let mut buffer = vec![0; usize::try_from(size).map_err(|_| truncated())?];
-                pieces.file.read_exact_at(&mut buffer, offset).map_err(|_| truncated())?;
+                pieces.file.read_exact_at(&mut buffer, offset).map_err(|error| match error.kind() {
+                    // It has shrunk meanwhile.
+                    std::io::ErrorKind::UnexpectedEof => truncated(),
+                    _ => Error::io(IoAction::Read, &pieces.path, error),
+                })?;
                 Ok(Cow::Owned(buffer))
             }
             Self::Memory(bytes) => {
@@ -154,11 +160,7 @@ impl Pieces {
     fn fetch(&mut self, range: Range<u64>) -> std::io::Result<()> {
         let mut bytes = Buffer::new(Role::Piece);
         let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        // Less than was asked for is all there is before the end of the file; if not, the question that wants more reads again.
-        let mut more = true;
-        let read =
-            |rest: &mut [u8], at| if std::mem::take(&mut more) { self.file.read_at(rest, range.start.saturating_add(at)) } else { Ok(0) };
-        let have = bytes.fill(wanted, read)?;
+        let have = bytes.fill_at_once(wanted, |rest| self.file.read_at(rest, range.start))?;
         self.pieces.push(Piece { range: range.start..range.start.saturating_add(have as u64), bytes });
         Ok(())
     }
@@ -246,6 +248,14 @@ impl Buffer {
         self.length = Some(have);
         Ok(have)
     }
+
+    /// The same with one answer of `read`: less than was asked for is all there is before the end of the file; if not, the question that
+    /// wants more reads again.
+    fn fill_at_once(&mut self, wanted: usize, mut read: impl FnMut(&mut [u8]) -> std::io::Result<usize>) -> std::io::Result<usize> {
+        let mut answered = false;
+        // What is interrupted has to be asked again.
+        self.fill(wanted, |rest, _| if answered { Ok(0) } else { read(rest).inspect(|_| answered = true) })
+    }
 }
 
 impl Drop for Buffer {
@@ -260,5 +270,26 @@ impl Drop for Buffer {
             spare.get_mut(self.role as usize).filter(|kept| kept.len() < KEPT)?.push(bytes);
             Some(())
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::{Buffer, Role};
+
+    #[test]
+    fn what_is_interrupted_is_asked_again_and_what_is_short_is_not() {
+        let mut answers = vec![Ok(3), Err(Error::from(ErrorKind::Interrupted)), Err(Error::from(ErrorKind::Interrupted))];
+        let mut buffer = Buffer::new(Role::Piece);
+        let read = |rest: &mut [u8]| {
+            rest[..3].copy_from_slice(b"ELF");
+            answers.pop().unwrap()
+        };
+        assert_eq!(buffer.fill_at_once(8, read).unwrap(), 3);
+        assert_eq!(buffer.get(), b"ELF");
+        assert!(answers.is_empty());
+        assert_eq!(buffer.fill_at_once(8, |_| Err(Error::from_raw_os_error(5))).unwrap_err().raw_os_error(), Some(5));
     }
 }

@@ -89,18 +89,21 @@ pub fn write(out: &mut String, node: &DevNode) {
     let _ = writeln!(out, "{} {} {letter}{}:{}", node.module, node.node, node.major, node.minor);
 }
 
-/// All lines that are well formed.
-pub fn parse(text: &str) -> impl Iterator<Item = DevNode> {
-    text.lines().filter(|l| !l.starts_with('#')).filter_map(|line| {
-        let mut words = line.split_ascii_whitespace();
-        let (module, node, numbers) = (words.next()?, words.next()?, words.next()?);
-        let kind = match numbers.chars().next()? {
-            'c' => DevKind::Character,
-            'b' => DevKind::Block,
-            _ => return None,
-        };
-        let (major, minor) = numbers.get(1..)?.split_once(':')?;
-        let (major, minor) = (major.parse().ok()?, minor.parse().ok()?);
-        Some(DevNode { module: module.to_owned(), node: node.to_owned(), kind, major, minor })
-    })
+/// What each line says; a line that says nothing of a node comes as it is. Comments and empty lines are passed over.
+pub fn parse(text: &str) -> impl Iterator<Item = Result<DevNode, &str>> {
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    lines.map(|line| node(line).ok_or(line))
+}
+
+fn node(line: &str) -> Option<DevNode> {
+    let mut words = line.split_ascii_whitespace();
+    let (module, node, numbers) = (words.next()?, words.next()?, words.next()?);
+    let kind = match numbers.chars().next()? {
+        'c' => DevKind::Character,
+        'b' => DevKind::Block,
+        _ => return None,
+    };
+    let (major, minor) = numbers.get(1..)?.split_once(':')?;
+    let (major, minor) = (major.parse().ok()?, minor.parse().ok()?);
+    Some(DevNode { module: module.to_owned(), node: node.to_owned(), kind, major, minor })
 }

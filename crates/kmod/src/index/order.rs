@@ -2,12 +2,19 @@
 
 use std::collections::HashMap;
 
-/// The rank of each listed path, without the ending of a compression; the first line of a path counts.
+/// The rank of each listed path, without the ending of a compression; the last line of a path counts.
 #[must_use]
 pub fn parse(text: &str) -> HashMap<&str, usize> {
-    let mut ranks = HashMap::new();
-    for (rank, path) in text.lines().enumerate() {
-        ranks.entry(path.trim_end()).or_insert(rank);
+    text.lines().enumerate().map(|(rank, path)| (path.trim_end(), rank)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn of_a_path_that_is_listed_twice_the_last_line_counts() {
+        let ranks = parse("kernel/a.ko\nkernel/b.ko \nkernel/a.ko\n");
+        assert!(ranks["kernel/b.ko"] < ranks["kernel/a.ko"]);
     }
-    ranks
 }

@@ -220,15 +220,18 @@ impl Planner<'_> {
         let asked = matches!(why, Why::Asked { .. });
         let ignore = asked && self.request.commands == Commands::Ignore;
         let command = self.config.install_command(&module.module).filter(|_| !ignore);
+        // Of a module that has a file and no command nobody needs to know it.
+        let builtin = (command.is_some() || path.is_none()) && self.tree.is_builtin(&module.module)?;
         let action = match (command, path) {
             (Some(rule), _) => Action::Install { command: rule.what.clone(), place: rule.place.clone() },
             (None, Some(path)) => Action::Insert { path },
-            (None, None) if self.tree.is_builtin(&module.module)? => Action::Builtin,
+            (None, None) if builtin => Action::Builtin,
             (None, None) => Action::Missing,
         };
         let own = self.config.options_of(&module.module, module.alias.as_deref());
         let options = if asked { own + &self.request.options } else { own };
-        self.plan.steps.push(Step { module: module.module.clone(), action, options, why, required: need == Need::Required });
+        let required = need == Need::Required;
+        self.plan.steps.push(Step { module: module.module.clone(), action, options, why, required, builtin });
         Ok(())
     }
 

@@ -40,6 +40,9 @@ pub struct Step {
     pub why: Why,
     /// Whether the plan fails if this step does. Steps that only softdeps want may fail.
     pub required: bool,
+    /// Whether the module is built in, so that nothing is left to do: a command for it is only shown.
+    #[serde(skip)]
+    pub builtin: bool,
 }
 
 /// What is done in a step.
@@ -147,11 +150,14 @@ impl fmt::Display for Why {
     }
 }
 
+/// What stands for the options of a module in the command of an `install` line; in that of a `remove` line it stands for nothing.
+pub(crate) const OPTIONS: &str = "$CMDLINE_OPTS";
+
 impl Step {
     /// The line that `modprobe -n -v` and `--show-depends` print for the step; `None` for one that prints none.
     #[must_use]
     pub fn line(&self) -> Option<String> {
-        let path;
+        let (path, command);
         let parts = match &self.action {
             Action::Insert { path: file } => {
                 path = text::of_path(file);
@@ -161,7 +167,10 @@ impl Step {
             Action::Builtin => ["builtin ", &self.module, "", ""],
             Action::Missing => return None,
             Action::Remove => ["rmmod ", &self.module, "", ""],
-            Action::RemoveCommand { command, .. } => ["remove ", command, "", ""],
+            Action::RemoveCommand { command: text, .. } => {
+                command = text.replace(OPTIONS, "");
+                ["remove ", &command, "", ""]
+            }
         };
         Some(parts.concat())
     }

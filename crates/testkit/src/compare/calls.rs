@@ -56,6 +56,10 @@ modinfo -adp FILE
 modinfo -F license -p FILE
 modinfo -p -F license FILE
 modinfo -0 -F author FILE
+modinfo -b ROOT -k RELEASE -p kvm
+modinfo -b ROOT -k RELEASE -F parm kvm
+modinfo -b ROOT -k RELEASE -F parmtype kvm
+modinfo -b ROOT -k RELEASE -0 -p loop
 modinfo -F nosuch FILE
 modinfo -F BYTE FILE
 modinfo BYTE
@@ -68,6 +72,9 @@ depmod -b ROOT 6.x
 depmod -b ROOT BYTE
 depmod -v -v -b /nosuch -b ROOT 6
 depmod -n -b ROOT RELEASE relative.ko
+depmod -n -b ROOT FILE
+depmod -n -a -b ROOT RELEASE relative.ko
+depmod -n -A -b ROOT RELEASE relative.ko
 depmod -n -F /dev/null -P ab -b ROOT RELEASE
 ";
 

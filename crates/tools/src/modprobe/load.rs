@@ -89,7 +89,7 @@ fn run<K: Kernel>(options: &Modprobe, session: &Session, target: &Match, plan: &
         console.info(format_args!("{} is left out: {} ({})", left.module, left.rule, left.place));
     }
     if options.dry_run {
-        return dry_run(options, plan, kernel, console);
+        return dry_run(options, target, plan, kernel, console);
     }
     let hosted = matches!(options.kernel.target(), Target::Hosted(_));
     let conditions = Conditions {
@@ -173,16 +173,23 @@ fn words_for(errno: i32) -> String {
     }
 }
 
-/// With `-v`, prints the steps that would be done with what is loaded now.
-fn dry_run<K: Kernel>(options: &Modprobe, plan: &Plan, kernel: &mut K, console: &mut Console) -> Outcome {
-    if !options.verbose {
+/// With `-v`, prints the steps that would be done with what is loaded now. As without `-n`, what is there already is an error with
+/// `--first-time`.
+fn dry_run<K: Kernel>(options: &Modprobe, target: &Match, plan: &Plan, kernel: &mut K, console: &mut Console) -> Outcome {
+    if !options.verbose && !options.first_time {
         return Ok(());
     }
     let loaded = kernel.modules().unwrap_or_default();
-    let present = |module: &str| loaded.iter().any(|m| name::from_word(&m.name) == module);
-    let steps = plan.steps.iter().filter(|s| !matches!(s.action, Action::Builtin) && !present(&s.module));
-    let lines: String = steps.filter_map(|s| s.line()).map(|line| format!("{line}\n")).collect();
-    console.print(&lines)
+    let present = |step: &Step| step.builtin || loaded.iter().any(|m| name::from_word(&m.name) == step.module);
+    if options.first_time && plan.steps.iter().any(|step| matches!(step.why, Why::Asked { .. }) && present(step)) {
+        report::<K>(target, Error::AlreadyLoaded { module: target.module.clone() }.into(), Told::InFull, console);
+        return Err(Failed);
+    }
+    if !options.verbose {
+        return Ok(());
+    }
+    let lines = plan.steps.iter().filter(|step| !present(step)).filter_map(Step::line);
+    console.print(&lines.map(|line| format!("{line}\n")).collect::<String>())
 }
 
 fn report<K: Kernel>(target: &Match, failure: Failure<K::Error>, told: Told, console: &mut Console) {

@@ -60,6 +60,24 @@ fn an_alias_brings_the_stack_and_its_softdep() {
     assert_eq!(world.loaded(), Vec::<String>::new());
 }
 
+/// What is built in is there already, whatever a line of the configuration would do in place of loading it.
+#[test]
+fn a_command_for_what_is_built_in_is_not_run() {
+    let world = stacked();
+    fs::write(world.path(&format!("lib/modules/{RELEASE}/modules.builtin")), "kernel/inside.ko\n").unwrap();
+    world.run(&format!("depmod -b . {RELEASE}")).warns();
+    configure(&world, "install inside /bin/false\nsoftdep third pre: inside\n");
+    assert_eq!(world.run("modprobe -D inside").ok(), "install /bin/false \n");
+    assert_eq!(world.run("modprobe -n -v inside").ok(), "");
+    world.run("modprobe inside").ok();
+    assert_eq!(world.run("modprobe -v third").ok().lines().count(), 1, "the command of the softdep");
+    for call in ["modprobe --first-time inside", "modprobe -n --first-time inside", "modprobe -n --first-time third"] {
+        let complaint = world.run(call).fails();
+        assert!(complaint.contains("Module already in kernel"), "{call}: {complaint}");
+    }
+    world.run("modprobe -n --first-time upper").ok();
+}
+
 #[test]
 fn a_plan_is_printed_as_it_would_be_carried_out() {
     let world = stacked();

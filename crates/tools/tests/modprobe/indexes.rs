@@ -72,6 +72,40 @@ fn an_incremental_run_gives_the_same_bytes() {
     assert_eq!(snapshot(&tree(&world)), incremental);
 }
 
+/// It may be readable the next time, with the same size and time: nobody would be told again that it is missing from the indexes.
+#[test]
+fn an_incremental_run_reads_again_what_it_could_not_read() {
+    let world = stacked();
+    let good = fs::read(tree(&world).join("fs/third.o")).unwrap();
+    let again = tree(&world).join("fs/again.o");
+    fs::write(&again, vec![b'x'; good.len()]).unwrap();
+    let time = fs::metadata(&again).unwrap().modified().unwrap();
+    let run = || world.run(&format!("depmod --incremental -b . {RELEASE}"));
+    for _ in 0..2 {
+        let told = run();
+        assert!(told.status == Some(0) && told.stderr.contains("fs/again.o: "), "{told:?}");
+    }
+    fs::write(&again, &good).unwrap();
+    fs::File::options().append(true).open(&again).unwrap().set_modified(time).unwrap();
+    assert!(!run().stderr.contains("fs/again.o: "));
+    let mut incremental = snapshot(&tree(&world));
+    incremental.remove("modules.scan");
+    fs::remove_file(tree(&world).join("modules.scan")).unwrap();
+    world.run(&format!("depmod -b . {RELEASE}")).warns();
+    assert_eq!(snapshot(&tree(&world)), incremental);
+}
+
+/// A pipe that nobody writes to is nothing to wait for.
+#[test]
+fn a_pipe_in_the_place_of_an_index_is_replaced() {
+    let world = stacked();
+    let (index, wanted) = (tree(&world).join("modules.dep"), snapshot(&tree(&world)));
+    fs::remove_file(&index).unwrap();
+    assert!(Command::new("mkfifo").arg(&index).status().unwrap().success());
+    world.run(&format!("depmod -b . {RELEASE}")).warns();
+    assert_eq!(snapshot(&tree(&world)), wanted);
+}
+
 #[test]
 fn check_tells_what_is_not_current() {
     let world = stacked();

@@ -27,7 +27,10 @@ fn modinfo_shows_texts_and_parameters() {
     );
     assert_eq!(own(world.run(&format!("modinfo {path}")).ok()), expected);
     assert_eq!(world.run(&format!("modinfo -F license {path}")).ok(), "GPL\n");
-    assert_eq!(world.run(&format!("modinfo -p {path}")).ok(), "c:third\nb:charp\na:first (int)\n");
+    for list in ["-p", "-F parm"] {
+        assert_eq!(world.run(&format!("modinfo {list} {path}")).ok(), "c:third\nb: (charp)\na:first (int)\n");
+    }
+    assert_eq!(world.run(&format!("modinfo -F parmtype {path}")).ok(), "a:int\nb:charp\n");
     assert_eq!(world.run(&format!("modinfo -n {path}")).ok(), format!("{path}\n"));
     let clean = format!("filename={path}\0license=GPL\0parm=c:third\0parm=b:charp\0parm=a:first (int)\0");
     assert_eq!(own(world.run(&format!("modinfo -0 {path}")).ok()), clean);
@@ -225,7 +228,7 @@ fn static_nodes_in_three_formats() {
     let world = World::new();
     let tree = world.path(&format!("lib/modules/{RELEASE}"));
     fs::create_dir_all(&tree).unwrap();
-    fs::write(tree.join("modules.devname"), "# Device nodes\nfuse fuse c10:229\nsnd snd/seq c116:1\nbad line\nloop loop0 b7:0\n").unwrap();
+    fs::write(tree.join("modules.devname"), "# Device nodes\nfuse fuse c10:229\nsnd snd/seq c116:1\n\nloop loop0 b7:0\n").unwrap();
     let human = "Module: fuse\n\tDevice node: /dev/fuse\n\t\tType: character device\n\t\tMajor: 10\n\t\tMinor: 229\n";
     assert!(world.run("static-nodes").ok().starts_with(human));
     let tmpfiles =
@@ -235,6 +238,10 @@ fn static_nodes_in_three_formats() {
     world.run(&format!("static-nodes --format=devname --output={}", out.display())).ok();
     assert_eq!(fs::read_to_string(&out).unwrap(), "fuse fuse c10:229\nsnd snd/seq c116:1\nloop loop0 b7:0\n");
     assert_eq!(fs::read_dir(out.parent().unwrap()).unwrap().count(), 1);
+    fs::write(tree.join("modules.devname"), "bad line\nfuse fuse c10:229\n").unwrap();
+    let told = world.run("static-nodes -f devname");
+    assert_eq!((told.status, told.stdout.as_str()), (Some(1), "fuse fuse c10:229\n"), "the others are there all the same");
+    assert!(told.stderr.contains("invalid devname entry: bad line\n"), "{told:?}");
     fs::remove_file(tree.join("modules.devname")).unwrap();
     assert!(world.run("static-nodes").warns().contains("not found - ignoring"));
 }

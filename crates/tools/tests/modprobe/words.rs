@@ -113,13 +113,23 @@ fn commands_are_given_the_options_of_the_call() {
     assert_eq!(fs::read_to_string(world.path("told")).unwrap(), "-C \"my own.conf\"");
 }
 
+/// One that is not there is no reason to leave the others.
+#[test]
+fn removing_goes_on_after_one_that_fails() {
+    let world = stacked();
+    world.run("modprobe -a upper third").ok();
+    let told = world.run("modprobe -r nosuch third").fails();
+    assert!(told.contains("FATAL: Module nosuch not found."), "{told}");
+    assert_eq!(world.loaded(), ["upper", "lower"]);
+}
+
 /// With -v a step is printed before it is done.
 #[test]
 fn what_is_done_is_said_first() {
     let world = stacked();
-    configure(&world, "install third echo done\nremove third echo gone\n");
+    configure(&world, "install third echo done\nremove third echo gone $CMDLINE_OPTS\n");
     assert_eq!(world.run("modprobe -v third").ok(), "install echo done \ndone\n");
-    assert_eq!(world.run("modprobe -r -v third").ok(), "remove echo gone\ngone\n");
+    assert_eq!(world.run("modprobe -r -v third").ok(), "remove echo gone \ngone\n");
 }
 
 fn depmod(world: &World, configuration: &str, line: &str) -> Outcome {
@@ -141,10 +151,23 @@ fn depmod_goes_on_where_kmods_does() {
     assert!(told.stderr.contains("deprecated option"));
     let told = depmod(&world, "include /nosuch\nmake_map_files no\n", "");
     assert!(told.status == Some(0) && !told.stderr.contains("bad line"), "{told:?}");
-    for line in ["abc", "6", "6.x"] {
+    for line in ["abc", "6", "6.x", "/a.ko"] {
         assert_eq!(world.run(&format!("depmod {line}")).fails(), format!("depmod: ERROR: Bad version passed {line}\n"));
     }
     assert_eq!(world.run(&format!("depmod -b . -F /dev/null -P ab {RELEASE}")).fails(), "depmod: FATAL: -P only takes a single char\n");
+}
+
+/// Indexes of single files replace those of the whole tree: only who asks for that gets it.
+#[test]
+fn files_make_indexes_of_their_own_only_without_a_word_about_the_tree() {
+    let world = stacked();
+    let file = world.path(&format!("lib/modules/{RELEASE}/fs/third.o"));
+    let modules = |words: &str| world.run(&format!("depmod -n -b {} {words}", world.dir.path().display())).stdout.matches(".o:").count();
+    assert_eq!(modules(&format!("{RELEASE} {}", file.display())), 1);
+    assert_eq!(modules(&format!("-a {RELEASE} {}", file.display())), 4);
+    assert_eq!(modules(&format!("-a {RELEASE} relative.o")), 4);
+    fs::remove_file(world.path(&format!("lib/modules/{RELEASE}/modules.dep"))).unwrap();
+    assert_eq!(modules(&format!("-A {RELEASE} {}", file.display())), 4);
 }
 
 #[test]
@@ -199,11 +222,12 @@ fn a_symbol_that_the_kernel_does_not_export_hides_no_module() {
     assert!(told.contains("fs/upper.o:\n"), "{told}");
 }
 
+/// Also those of symbols that the module could do without: the kernel refuses it where one that is there differs.
 #[test]
 fn checksums_are_compared_with_e_only() {
     let world = stacked();
     let object =
-        world.compile("asks", "extern int printk(void);\nint init_module(void) { return printk(); }\nvoid cleanup_module(void) {}\n");
+        world.compile("asks", "extern int printk(void) __attribute__((weak));\nint init_module(void) { return printk(); }\nvoid cleanup_module(void) {}\n");
     fs::rename(object, world.path(&format!("lib/modules/{RELEASE}/fs/asks.o"))).unwrap();
     let symvers = |crc: &str| fs::write(world.path("symvers"), format!("{crc}\tprintk\tvmlinux\tEXPORT_SYMBOL\n")).unwrap();
     symvers("0x00000001");
@@ -292,6 +316,7 @@ fn a_module_may_export_nothing() {
     let shown = |module: &str| world.run(&format!("modprobe --show-exports lib/modules/{RELEASE}/fs/{module}.o")).ok();
     assert!(shown("lower").ends_with("\tlower_answer\n"));
     assert_eq!(shown("upper"), "");
+    assert_eq!(world.run(&format!("modprobe --show-modversions lib/modules/{RELEASE}/fs/upper.o")).ok(), "");
 }
 
 /// Rules may have been meant to stand there.

@@ -129,7 +129,7 @@ impl Schedule {
         let step = &self.entries[at].step;
         let settled = match &step.action {
             _ if self.present.contains(&step.module) => Some(Done::Present),
-            Action::Builtin => Some(Done::Present),
+            _ if step.builtin => Some(Done::Present),
             Action::Missing => Some(Done::Failed { errno: None, text: format!("no module has the name `{}`", step.module) }),
             _ => failed.map(|from| needs(&self.entries[from].step.module)),
         };
@@ -226,7 +226,7 @@ mod tests {
     fn step(module: &str, why: Why) -> Step {
         let required = !matches!(why, Why::SoftdepPre { .. } | Why::SoftdepPost { .. });
         let action = Action::Insert { path: format!("/{module}.ko").into() };
-        Step { module: module.to_owned(), action, options: String::new(), why, required }
+        Step { module: module.to_owned(), action, options: String::new(), why, required, builtin: false }
     }
 
     fn asked() -> Why {
@@ -310,7 +310,7 @@ mod tests {
         schedule.add(&[step("a", of("b_a")), step("b_a", asked())], Turn::Last, dependencies);
         schedule.add(&[step("y", before("x")), step("x", asked())], Turn::Last, dependencies);
         schedule.add(&[step("x", before("y")), step("y", asked())], Turn::Last, dependencies);
-        let builtin = Step { action: Action::Builtin, ..step("built", asked()) };
+        let builtin = Step { action: Action::Builtin, builtin: true, ..step("built", asked()) };
         let missing = Step { action: Action::Missing, ..step("gone", asked()) };
         schedule.add(&[builtin, missing], Turn::Last, dependencies);
         let first = ready(&mut schedule);
