@@ -427,6 +427,22 @@ fn what_an_algorithm_is_made_of_is_asked_for_by_whoever_waits_for_it() {
 }
 
 #[test]
+fn who_started_a_helper_is_its_parent_unless_that_has_ended() {
+    let world = World::new();
+    let finder = Finder::blocked_only(&world.paths());
+    let kinds = |helper: u32| finder.starter_of(helper).map(|found| found.iter().map(|found| (found.kind, found.pid)).collect::<Vec<_>>());
+    let helper = Thread { tid: 200, process: 200, uid: 0, cgroup: "/", comm: "kerneld-request", wchan: "0", ..WAITING };
+    world.thread(&Thread { tid: 300, process: 300, uid: 0, cgroup: "/", comm: "iptables", wchan: "do_wait", ..WAITING });
+    world.thread(&Thread { parent: 300, ..helper });
+    assert_eq!(kinds(200), Some(vec![(Kind::Root, Some(300))]));
+    world.thread(&Thread { parent: 2, ..helper });
+    assert_eq!(kinds(200), None, "the kernel");
+    // A user has killed the program with more rights that started it.
+    world.thread(&Thread { parent: 1, uid: 1000, ..helper });
+    assert_eq!(kinds(200), Some(vec![(Kind::Root, Some(1)), (Kind::User, Some(200))]));
+}
+
+#[test]
 fn a_stack_that_cannot_be_read_leaves_room_for_others() {
     let world = World::new();
     world.thread(&Thread { stack: "", ..WAITING });

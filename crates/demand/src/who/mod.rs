@@ -127,15 +127,21 @@ impl Finder {
 
     /// The process that started a helper, if it was a process and not the kernel: iptables runs whatever `kernel.modprobe` names by
     /// itself, and a person may do so too. `None` for a helper of the kernel.
+    ///
+    /// Where the helper itself is somebody else's than its parent, both are answered: one whose starter has ended (a set-uid program can be killed
+    /// by its user) has process 1 for a parent, and still its user, login, control group and namespaces.
     #[must_use]
-    pub fn starter_of(&self, helper: u32) -> Option<Requester> {
+    pub fn starter_of(&self, helper: u32) -> Option<Vec<Requester>> {
         let parent = self.tasks.life(helper)?.parent;
         // Of a thread of the kernel nothing else need be read.
         self.tasks.life(parent).filter(|life| !life.kernel)?;
-        let task = self.tasks.read(parent)?;
+        let (task, own) = (self.tasks.read(parent)?, self.tasks.read(helper)?);
         // It was still the parent when all of it was read.
-        let same = self.tasks.life(helper).is_some_and(|life| life.parent == parent);
-        same.then(|| classify::requester(task, Attribution::Peer, None))
+        self.tasks.life(helper).filter(|life| life.parent == parent)?;
+        let [starter, own] = [task, own].map(|task| classify::requester(task, Attribution::Peer, None));
+        let is_same = (starter.kind, starter.uid) == (own.kind, own.uid);
+        // What program it was that started it cannot be known.
+        Some(if is_same { vec![starter] } else { vec![starter, Requester { exe: None, ..own }] })
     }
 
     /// All who may have made the kernel ask for this name just now; none if nobody can be found.
