@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -317,6 +317,129 @@ fn without_tracing_everybody_who_waits_is_a_candidate() {
     // Nobody waits at all.
     world.gone(88);
     assert_eq!(finder.requesters(&name("net-pf-3")), []);
+}
+
+/// Whoever reads the file is stopped in the middle of it each time, until `meanwhile` is done.
+fn read_by_turns<T>(path: &Path, mut meanwhile: impl FnMut() + Send, read: impl FnOnce() -> T + Send) -> T
+where
+    T: Send,
+{
+    let text = fs::read_to_string(path).unwrap();
+    let draft = path.with_extension("draft");
+    let pipe = || {
+        rustix::fs::mknodat(rustix::fs::CWD, &draft, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        fs::rename(&draft, path).unwrap();
+    };
+    pipe();
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(read);
+        while !reader.is_finished() {
+            // There is somebody at the other end.
+            if let Ok(mut open) = fs::OpenOptions::new().write(true).custom_flags(nonblock).open(path) {
+                meanwhile();
+                pipe();
+                open.write_all(text.as_bytes()).unwrap();
+            }
+            std::thread::yield_now();
+        }
+        reader.join().unwrap()
+    })
+}
+
+/// `/proc` is not one moment. Here another helper is born while the administrator, for whom it works, is being read.
+#[test]
+fn who_waits_for_another_helper_that_was_not_there_yet_is_not_all_there_is() {
+    for (comm, flags) in [("kerneld-request", 0), ("kworker/u8:1", 0), ("kworker/u8:1", 0x0020_0000)] {
+        let world = World::new();
+        let root = Thread { tid: 300, process: 300, uid: 0, cgroup: "/", ..WAITING };
+        world.thread(&root);
+        world.thread(&Thread { tid: 60, process: 60, parent: 2, uid: 0, flags: 0x0020_8040, comm: "kworker/u8:1", wchan: "worker_thread", ..WAITING });
+        // That of a task that was killed.
+        world.thread(&Thread { tid: 200, process: 200, parent: 60, uid: 0, comm: "kerneld-request", wchan: "0", ..WAITING });
+        let finder = Finder::blocked_only(&world.paths());
+        let born = || world.thread(&Thread { tid: 301, process: 301, parent: 60, uid: 0, comm, flags, wchan: "0", ..WAITING });
+        let found = read_by_turns(&world.path("/proc/300/cgroup"), born, || finder.requesters(&name("net-pf-15")));
+        assert_eq!(pids(&found), [Some(300), None], "{comm}");
+    }
+}
+
+/// And here the administrator goes on, and waits for the next, while a user's is left.
+#[test]
+fn who_has_gone_on_meanwhile_does_not_stand_for_a_helper() {
+    let world = World::new();
+    let switches = |count: u64| {
+        let path = world.path("/proc/300/status");
+        let text = fs::read_to_string(&path).unwrap();
+        let own = text.lines().filter(|line| !line.starts_with("vol")).map(|line| format!("{line}\n")).collect::<String>();
+        let draft = path.with_extension("draft");
+        fs::write(&draft, format!("{own}voluntary_ctxt_switches:\t{count}\n")).unwrap();
+        fs::rename(draft, path).unwrap();
+    };
+    world.thread(&Thread { tid: 300, process: 300, uid: 0, cgroup: "/", ..WAITING });
+    world.thread(&Thread { tid: 200, process: 200, parent: 2, uid: 0, comm: "kerneld-request", wchan: "0", ..WAITING });
+    switches(7);
+    let finder = Finder::blocked_only(&world.paths());
+    assert_eq!(pids(&finder.requesters(&name("net-pf-15"))), [Some(300)]);
+    let mut count = 7;
+    let goes_on = || {
+        count += 1;
+        switches(count);
+    };
+    let found = read_by_turns(&world.path("/proc/300/cgroup"), goes_on, || finder.requesters(&name("net-pf-15")));
+    assert_eq!(found.last(), Some(&Requester::unknown()), "{found:?}");
+}
+
+/// The crypto API has the parts of an algorithm asked for by a thread of the kernel: for whoever waits for the whole.
+#[test]
+fn what_an_algorithm_is_made_of_is_asked_for_by_whoever_waits_for_it() {
+    let kernel = Thread { parent: 2, uid: 0, flags: 0x0020_8040, cgroup: "/", ..WAITING };
+    let making = Thread { tid: 70, process: 70, comm: "cryptomgr_probe", ..kernel };
+    let wants = Thread { wchan: "crypto_larval_wait", stack: "[<0>] crypto_larval_wait+0x24\n[<0>] alg_bind+0x1\n", ..WAITING };
+    let part = Thread { tid: 71, process: 71, comm: "cryptomgr_probe", wchan: wants.wchan, ..kernel };
+    let kinds = |found: &[Requester]| found.iter().map(|found| (found.kind, found.uid)).collect::<Vec<_>>();
+    let (user, root, nobody) = ((Kind::User, Some(1000)), (Kind::Root, Some(0)), (Kind::Unknown, None));
+    for traced in [true, false] {
+        let world = if traced { World::traced() } else { World::new() };
+        let finder = Finder::open(&world.paths());
+        let asks = |milliseconds: u64| {
+            if traced {
+                world.asks(70, milliseconds, "crypto-serpent");
+            }
+            kinds(&finder.requesters(&name("crypto-serpent")))
+        };
+        world.thread(&making);
+        world.thread(&Thread { tid: 200, process: 200, parent: 2, uid: 0, comm: "kerneld-request", wchan: "0", ..WAITING });
+        assert_eq!(asks(10_500), [nobody], "whoever wants it has been killed");
+        world.thread(&wants);
+        assert_eq!(asks(10_600), [user]);
+        world.thread(&part);
+        assert_eq!(asks(10_700), [user], "a part of a part");
+        world.thread(&Thread { tid: 89, process: 89, uid: 0, cgroup: "/", ..wants });
+        let mut both = asks(10_800);
+        both.sort();
+        assert_eq!(both, [root, user], "either may want it");
+        world.gone(88);
+        assert_eq!(asks(10_900), [root]);
+        world.thread(&Thread { tid: 72, process: 72, ..making });
+        assert_eq!(asks(10_950), [root, nobody], "one is made of which nobody knows for whom");
+    }
+}
+
+#[test]
+fn who_started_a_helper_is_its_parent_unless_that_has_ended() {
+    let world = World::new();
+    let finder = Finder::blocked_only(&world.paths());
+    let kinds = |helper: u32| finder.starter_of(helper).map(|found| found.iter().map(|found| (found.kind, found.pid)).collect::<Vec<_>>());
+    let helper = Thread { tid: 200, process: 200, uid: 0, cgroup: "/", comm: "kerneld-request", wchan: "0", ..WAITING };
+    world.thread(&Thread { tid: 300, process: 300, uid: 0, cgroup: "/", comm: "iptables", wchan: "do_wait", ..WAITING });
+    world.thread(&Thread { parent: 300, ..helper });
+    assert_eq!(kinds(200), Some(vec![(Kind::Root, Some(300))]));
+    world.thread(&Thread { parent: 2, ..helper });
+    assert_eq!(kinds(200), None, "the kernel");
+    // A user has killed the program with more rights that started it.
+    world.thread(&Thread { parent: 1, uid: 1000, ..helper });
+    assert_eq!(kinds(200), Some(vec![(Kind::Root, Some(1)), (Kind::User, Some(200))]));
 }
 
 #[test]

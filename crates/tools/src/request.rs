@@ -118,8 +118,7 @@ fn by_ourselves(paths: &Paths, name: &[u8], why: Option<&NoAnswer>) -> u8 {
     };
     let last = LastPolicy::read(paths);
     let finder = Finder::blocked_only(paths);
-    let starter = finder.starter_of(std::process::id());
-    let requesters = starter.map_or_else(|| finder.requesters(&name), |starter| vec![starter]);
+    let requesters = finder.starter_of(std::process::id()).unwrap_or_else(|| finder.requesters(&name));
     // Another folder is not the running system: nothing of it is loaded into that.
     let record = if *paths == Paths::default() {
         serve(paths, &mut Linux, &last, name, requesters)

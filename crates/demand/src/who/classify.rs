@@ -96,6 +96,7 @@ mod tests {
             cgroup: Some(cgroup.to_owned()),
             user_namespace: None,
             own_pids: false,
+            sleeps: None,
         }
     }
 

@@ -31,7 +31,7 @@ pub use trace::{Trace, TracingFault, remove};
 
 use crate::{Attribution, Kind, Paths, RequestName, Requester, clean, lock};
 use pending::{Entry, Pending};
-use task::{Task, Tasks, Waits};
+use task::{Task, Tasks, Waits, What};
 
 /// The instance that the daemon reads.
 pub const INSTANCE: &str = "kerneld";
@@ -127,15 +127,21 @@ impl Finder {
 
     /// The process that started a helper, if it was a process and not the kernel: iptables runs whatever `kernel.modprobe` names by
     /// itself, and a person may do so too. `None` for a helper of the kernel.
+    ///
+    /// Where the helper itself is somebody else's than its parent, both are answered: one whose starter has ended (a set-uid program can be killed
+    /// by its user) has process 1 for a parent, and still its user, login, control group and namespaces.
     #[must_use]
-    pub fn starter_of(&self, helper: u32) -> Option<Requester> {
+    pub fn starter_of(&self, helper: u32) -> Option<Vec<Requester>> {
         let parent = self.tasks.life(helper)?.parent;
         // Of a thread of the kernel nothing else need be read.
         self.tasks.life(parent).filter(|life| !life.kernel)?;
-        let task = self.tasks.read(parent)?;
+        let (task, own) = (self.tasks.read(parent)?, self.tasks.read(helper)?);
         // It was still the parent when all of it was read.
-        let same = self.tasks.life(helper).is_some_and(|life| life.parent == parent);
-        same.then(|| classify::requester(task, Attribution::Peer, None))
+        self.tasks.life(helper).filter(|life| life.parent == parent)?;
+        let [starter, own] = [task, own].map(|task| classify::requester(task, Attribution::Peer, None));
+        let is_same = (starter.kind, starter.uid) == (own.kind, own.uid);
+        // What program it was that started it cannot be known.
+        Some(if is_same { vec![starter] } else { vec![starter, Requester { exe: None, ..own }] })
     }
 
     /// All who may have made the kernel ask for this name just now; none if nobody can be found.
@@ -225,6 +231,9 @@ impl Finder {
         if task.helper {
             return Found::Helper;
         }
+        if task.makes_algorithm() {
+            return Found::Waiting(self.behind_algorithm());
+        }
         if let Some(outer) = lock(&self.acting).get(&task.tid) {
             return Found::Waiting(outer.clone());
         }
@@ -245,15 +254,34 @@ impl Finder {
         if found.is_empty() { vec![Requester::unknown()] } else { found }
     }
 
+    /// For whom the crypto API makes algorithms: the parts of one are asked for by a thread of the kernel, whoever wants the whole.
+    fn behind_algorithm(&self) -> Vec<Requester> {
+        let mut waiting = scan::blocked(&self.tasks, &self.paths, What::Algorithm);
+        let many = waiting.tasks.len() > MOST_CANDIDATES;
+        waiting.tasks.truncate(MOST_CANDIDATES);
+        // What is a part of a larger whole is made for those who wait for that; a helper that has to load by itself does so for anyone.
+        let helpers = waiting.tasks.iter().any(|task| task.helper);
+        let people = waiting.tasks.into_iter().filter(|task| !task.helper && !task.makes_algorithm());
+        let mut found: Vec<Requester> = people.flat_map(|task| self.of_thread(task, Attribution::Blocked, None)).collect();
+        if found.is_empty() || many || helpers || !waiting.complete {
+            found.push(Requester::unknown());
+        }
+        found
+    }
+
     /// Everybody who waits for a helper, and nobody in particular if there may be others.
     fn blocked(&self) -> Vec<Requester> {
-        let mut blocked = scan::blocked(&self.tasks, &self.paths);
+        let mut blocked = scan::blocked(&self.tasks, &self.paths, What::Module);
         let many = blocked.tasks.len() > MOST_CANDIDATES;
         blocked.tasks.truncate(MOST_CANDIDATES);
         // A helper that waits for a helper asks for those who wait for it; they are among these.
         let helpers = blocked.tasks.iter().filter(|task| task.helper).count();
-        let people = blocked.tasks.into_iter().filter(|task| !task.helper);
+        let making = blocked.tasks.iter().any(Task::makes_algorithm);
+        let people = blocked.tasks.into_iter().filter(|task| !task.helper && !task.makes_algorithm());
         let mut found: Vec<Requester> = people.flat_map(|task| self.of_thread(task, Attribution::Blocked, None)).collect();
+        if making {
+            found.extend(self.behind_algorithm());
+        }
         if !found.is_empty() && (many || !blocked.complete || helpers > found.len()) {
             found.push(Requester::unknown());
         }

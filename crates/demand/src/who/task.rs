@@ -8,6 +8,12 @@ use crate::clean;
 /// `PF_KTHREAD` of `/proc/PID/stat`'s flags (include/linux/sched.h).
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
+/// The thread that all other threads of the kernel come from.
+const KTHREADD: u32 = 2;
+
+/// How the names of those begin that start helpers.
+const WORKER: &str = "kworker/";
+
 /// The user namespace that the machine starts with (`PROC_USER_INIT_INO`, include/linux/proc_ns.h).
 const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 
@@ -20,17 +26,32 @@ const WAITING_IN: [&str; 3] = ["call_usermodehelper_exec", "__request_module", "
 /// The function that every request for a module goes through; other helpers of the kernel (keys, core dumps) do not.
 const REQUESTING: &str = "__request_module";
 
+/// Threads of the kernel that ask for the parts of an algorithm, or try it, for whoever wants it (crypto/algboss.c).
+const MAKING_ALGORITHMS: [&str; 2] = ["cryptomgr_probe", "cryptomgr_test"];
+
+/// Functions in which somebody waits for them (crypto/api.c, crypto/algapi.c); which of them shows depends on what the compiler has put into what.
+const WAITING_FOR_ALGORITHM: [&str; 3] = ["crypto_larval_wait", "crypto_alg_mod_lookup", "crypto_wait_for_test"];
+
 /// No user has logged in (`/proc/PID/loginuid`).
 const NO_LOGIN: u32 = u32::MAX;
 
 /// Longest file that is read, in bytes.
 const LONGEST: usize = 64 << 10;
 
-/// Whether a thread waits for a module.
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// A module, and so a helper of the kernel.
+    Module,
+    /// An algorithm, and so a thread of the crypto API.
+    Algorithm,
+}
+
+/// Whether a thread waits for something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waits {
     /// It does.
-    ForModule,
+    Certainly,
     /// It waits for a helper of the kernel, or sleeps in a way that fits; the kernel does not let us see for what.
     Perhaps,
     /// It does not.
@@ -68,6 +89,15 @@ pub(super) struct Task {
     pub(super) user_namespace: Option<u64>,
     /// Whether its processes are numbered by themselves.
     pub(super) own_pids: bool,
+    /// How often it has gone to sleep: as long as that stays, it sleeps for one thing.
+    pub(super) sleeps: Option<u64>,
+}
+
+impl Task {
+    /// Whether it is a thread with which the crypto API makes or tests an algorithm for somebody who waits for that.
+    pub(super) fn makes_algorithm(&self) -> bool {
+        self.life.kernel && MAKING_ALGORITHMS.contains(&self.comm.as_str())
+    }
 }
 
 /// The threads of a system.
@@ -87,14 +117,21 @@ impl Tasks {
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// The numbers of all processes, threads of the kernel among them.
+    pub(super) fn processes(&self) -> Vec<u32> {
+        numbers(&self.proc)
+    }
+
     /// The numbers of all threads.
     pub(super) fn all(&self) -> Vec<u32> {
-        let numbers = |folder: &Path| -> Vec<u32> {
-            let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-            entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
-        };
         let threads = |process: u32| numbers(&self.proc.join(process.to_string()).join("task"));
-        numbers(&self.proc).into_iter().flat_map(threads).collect()
+        self.processes().into_iter().flat_map(threads).collect()
+    }
+
+    /// How often a thread has gone to sleep.
+    pub(super) fn sleeps(&self, tid: u32) -> Option<u64> {
+        let status = self.file(tid, "status")?;
+        status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
     }
 
     /// The life that a number has now; `None` if there is no such thread. Of the two files that tell it this is the one for which the kernel
@@ -121,12 +158,40 @@ impl Tasks {
             // Not told, or not asleep.
             "" | "0" if state == b'D' => Waits::Perhaps,
             place if WAITING_IN.contains(&place) => match self.file(tid, "stack").filter(|stack| !stack.trim().is_empty()) {
-                Some(stack) if stack.contains(REQUESTING) => Waits::ForModule,
+                Some(stack) if stack.contains(REQUESTING) => Waits::Certainly,
                 Some(_) => Waits::No,
                 None => Waits::Perhaps,
             },
             _ => Waits::No,
         }
+    }
+
+    /// Whether a thread waits for an algorithm.
+    pub(super) fn waits_for_algorithm(&self, tid: u32, state: u8) -> Waits {
+        if state != b'D' {
+            return Waits::No;
+        }
+        let wchan = self.file(tid, "wchan").unwrap_or_default();
+        let by_stack = |stack: String| !stack.contains(REQUESTING) && WAITING_FOR_ALGORITHM.iter().any(|function| stack.contains(function));
+        let there = match wchan.trim() {
+            "" | "0" => self.file(tid, "stack").is_some_and(by_stack),
+            place => WAITING_FOR_ALGORITHM.contains(&place),
+        };
+        if there { Waits::Certainly } else { Waits::No }
+    }
+
+    /// Whether a process is a helper of the kernel for modules, or is about to become one; `program` is how such a one is called. It is started
+    /// by a worker of the kernel, and has the worker's name until it is the program.
+    pub(super) fn is_helper(&self, process: u32, program: &str) -> bool {
+        let by_kernel = |life: Life| self.life(life.parent).is_some_and(|parent| parent.kernel);
+        // All other threads of the kernel come from one.
+        let Some(life) = self.life(process).filter(|life| !life.kernel || life.parent > KTHREADD) else { return false };
+        by_kernel(life) && self.comm(process).is_some_and(|comm| comm == program || comm.starts_with(WORKER))
+    }
+
+    /// Whether a process is a thread of the kernel that makes or tests an algorithm.
+    pub(super) fn makes_algorithm(&self, process: u32) -> bool {
+        self.life(process).is_some_and(|life| life.kernel) && self.comm(process).is_some_and(|comm| MAKING_ALGORITHMS.contains(&comm.as_str()))
     }
 
     /// Reads all of a thread. `None` if it is gone, or ended while it was being read.
@@ -153,6 +218,7 @@ impl Tasks {
             cgroup: self.file(tid, "cgroup").and_then(|text| control_group(&text)),
             user_namespace: (user_namespace != FIRST_USER_NAMESPACE).then_some(user_namespace),
             own_pids: pid_namespace != FIRST_PID_NAMESPACE,
+            sleeps: field("voluntary_ctxt_switches").and_then(|count| count.trim().parse().ok()),
         };
         self.life(tid).is_some_and(|now| now.start == life.start).then_some(task)
     }
@@ -162,6 +228,12 @@ impl Tasks {
         let link = fs::read_link(self.proc.join(tid.to_string()).join("ns").join(kind)).ok()?;
         link.to_str()?.split_once(":[")?.1.strip_suffix(']')?.parse().ok()
     }
+}
+
+/// The entries of a folder that are numbers.
+fn numbers(folder: &Path) -> Vec<u32> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// What the kernel puts behind the path of a file that has lost its name (d_path, fs/d_path.c).

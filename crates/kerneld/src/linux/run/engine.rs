@@ -65,7 +65,7 @@ impl<K: Kernels> Engine<K> {
 
     /// Finds who made the kernel start a helper with this name; or who started the helper, if it was not the kernel.
     pub(crate) fn requesters(&self, name: &RequestName, helper: u32) -> Vec<Requester> {
-        self.finder.starter_of(helper).map_or_else(|| self.finder.requesters(name), |starter| vec![starter])
+        self.finder.starter_of(helper).unwrap_or_else(|| self.finder.requesters(name))
     }
 
     /// Serves a request of these requesters (none: nobody was found), and records it.
