@@ -218,7 +218,8 @@ impl<'a> Locked<'a> {
     fn finish(&self, pending: &Pending) -> Result<()> {
         // As long as somebody holds a file that is replaced, its blocks need not be freed: that takes longer than the renames, and can
         // wait until they are done.
-        let hold = |change: &Change| rustix::fs::open(self.directory.join(&change.name), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
+        let hold =
+            |change: &Change| rustix::fs::open(self.directory.join(&change.name), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
         let _replaced: Vec<OwnedFd> = pending.changes.iter().filter_map(hold).collect();
         for change in pending.changes.iter().filter(|change| change.state(self.directory) == State::Ready) {
             let target = self.directory.join(&change.name);
