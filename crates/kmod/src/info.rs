@@ -63,13 +63,15 @@ impl Info {
         for field in modinfo.fields() {
             match field.key {
                 b"parm" => {
-                    let (name, description) = halves(field.value);
-                    parameter(&mut info.parameters, &mut known, name).description = Some(description.to_vec());
+                    if let Some((name, description)) = halves(field.value) {
+                        parameter(&mut info.parameters, &mut known, name).description = Some(description.to_vec());
+                    }
                 }
                 b"parmtype" => {
-                    let (name, kind) = halves(field.value);
-                    parameter(&mut info.parameters, &mut known, name).kind = Some(text::of_bytes(kind).into_owned());
                     info.types.push(field.value.to_vec());
+                    if let Some((name, kind)) = halves(field.value) {
+                        parameter(&mut info.parameters, &mut known, name).kind = Some(text::of_bytes(kind).into_owned());
+                    }
                 }
                 key => info.fields.push((text::of_bytes(key).into_owned(), field.value.to_vec())),
             }
@@ -116,11 +118,10 @@ fn parameter<'a, 'n>(all: &'a mut Vec<Parameter>, known: &mut HashMap<&'n [u8], 
     &mut all[place]
 }
 
-fn halves(value: &[u8]) -> (&[u8], &[u8]) {
-    match value.iter().position(|&b| b == b':') {
-        Some(colon) => (&value[..colon], &value[colon + 1..]),
-        None => (value, &[]),
-    }
+/// The name of a parameter, and what is said of it; `None` where nothing is.
+fn halves(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = value.iter().position(|&b| b == b':')?;
+    Some((&value[..colon], &value[colon + 1..]))
 }
 
 /// Upper-case hexadecimal digits, a colon between two bytes; after every 20th byte a new line that begins with two tabs.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use kmod::config::{DepmodConfig, dirs};
-use kmod::depmod::{self, KernelSymbols, Level, Made, Mode, Notice, Request, SymbolCheck};
+use kmod::depmod::{self, KernelSymbols, Level, Made, Mode, Notice, Request, SymbolCheck, Turn};
 use kmod::hosted::Hosted;
 use kmod::kernel::Kernel;
 use kmod::text;
@@ -105,19 +105,15 @@ impl Run for Depmod {
         if self.check {
             return self.report_check(&request, &config, console);
         }
-        if !self.show {
-            // What an earlier run left half done is put right even if this one fails.
-            depmod::mend(&request).map_err(|e| fatal(console, e))?;
-        }
+        // What an earlier run left half done is put right even if this one fails.
+        let turn = if self.show { None } else { Some(Turn::wait(&request).map_err(|e| fatal(console, e))?) };
         if self.quick && depmod::is_current(&request, &config).unwrap_or(false) {
             return Ok(());
         }
         let made = self.make(&request, &config, console)?;
         self.show_notices(&made.notices, console);
-        if self.show {
-            return print(&made, console);
-        }
-        made.publish().map_err(|e| fatal(console, e))?;
+        let Some(turn) = turn else { return print(&made, console) };
+        made.publish_in(&turn).map_err(|e| fatal(console, e))?;
         if self.json { console.print_json(&report(&request, &made)) } else { Ok(()) }
     }
 }

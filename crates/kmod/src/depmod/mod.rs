@@ -139,10 +139,39 @@ impl Made {
     /// # Errors
     /// [`Error::Io`]: the old files are then as they were, unless a finished file could not take its place, which the next run mends.
     pub fn publish(&self) -> Result<()> {
+        self.publish_in(&Turn::of(&self.directory)?)
+    }
+
+    /// The same within a turn, which is one in the same directory.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub fn publish_in(&self, Turn(locked): &Turn) -> Result<()> {
         let mine = |name: &str| self.outputs.iter().any(|o| o.name == name);
         let obsolete: Vec<&str> = FILES.iter().copied().filter(|name| !mine(name)).collect();
-        publish::publish(&self.directory, &self.outputs, &obsolete)?;
-        self.scan.iter().try_for_each(|scan| publish::put(&self.directory, scan))
+        locked.publish(&self.outputs, &obsolete)?;
+        self.scan.iter().try_for_each(|scan| locked.put(scan))
+    }
+}
+
+/// The time of a run in which no other one publishes. Whoever reads the tree only when its turn has come sees what those before it have
+/// seen, and takes nothing of theirs out of the index files again.
+#[derive(Debug)]
+pub struct Turn(publish::Locked);
+
+impl Turn {
+    /// Waits for it, and does as [`mend`].
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn wait(request: &Request) -> Result<Self> {
+        Self::of(&request.output())
+    }
+
+    fn of(directory: &Path) -> Result<Self> {
+        let locked = publish::Locked::directory(directory)?;
+        locked.mend()?;
+        Ok(Self(locked))
     }
 }
 

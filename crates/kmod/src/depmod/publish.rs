@@ -18,7 +18,7 @@ use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::{self, Builder};
 use std::time::SystemTime;
 
@@ -33,51 +33,12 @@ use crate::{Error, Result};
 /// The order in which files take their places; the others follow.
 const FIRST: [&str; 2] = ["modules.dep.bin", "modules.dep"];
 
-/// Publishes a set of files in `directory`, and removes the files named in `obsolete`.
-///
-/// # Errors
-/// [`Error::Io`]; the old set is then as it was, unless the error came from a rename: the next run finishes the set then.
-pub(super) fn publish(directory: &Path, outputs: &[Output], obsolete: &[&str]) -> Result<()> {
-    let locked = Locked::directory(directory)?;
-    locked.mend()?;
-    let changed: Vec<&Output> = outputs.iter().filter(|o| !same(&directory.join(o.name), &o.contents)).collect();
-    let goes: Vec<&str> = obsolete.iter().copied().filter(|name| Stamp::at(&directory.join(name)).is_some()).collect();
-    if !changed.is_empty() || !goes.is_empty() {
-        locked.replace(&changed, &goes)?;
-    }
-    let now = FileTimes::new().set_modified(SystemTime::now());
-    for kept in outputs.iter().filter(|o| !changed.iter().any(|c| c.name == o.name)) {
-        let path = directory.join(kept.name);
-        let touched = OpenOptions::new().append(true).open(&path).and_then(|f| f.set_times(now));
-        touched.map_err(|e| Error::io(IoAction::Write, &path, e))?;
-    }
-    Ok(())
-}
-
 /// Finishes a publication that was interrupted, or takes it back. Nothing is written where none was.
 ///
 /// # Errors
 /// [`Error::Io`].
 pub(super) fn mend(directory: &Path) -> Result<()> {
     if Pending::read(directory).is_none() { Ok(()) } else { Locked::directory(directory)?.mend() }
-}
-
-/// Puts a file into place that nobody needs: it is not flushed, and for a moment it may not be there at all.
-///
-/// # Errors
-/// [`Error::Io`].
-pub(super) fn put(directory: &Path, output: &Output) -> Result<()> {
-    let path = directory.join(output.name);
-    let locked = Locked::directory(directory)?;
-    let failed = |e| Error::io(IoAction::Write, &path, e);
-    let staged = locked.stage(output.name, &output.contents)?;
-    if let Naming::Given = staged.naming {
-        return fs::rename(pending::staged(directory, output.name), &path).map_err(failed);
-    }
-    match fs::remove_file(&path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(e)),
-        _ => link(&staged.file, &path).map_err(failed),
-    }
 }
 
 /// A finished file that has yet to take its place.
@@ -96,23 +57,68 @@ enum Naming {
 }
 
 /// A directory that no other depmod publishes in meanwhile.
-struct Locked<'a> {
-    directory: &'a Path,
+#[derive(Debug)]
+pub(super) struct Locked {
+    directory: PathBuf,
     handle: File,
 }
 
-impl<'a> Locked<'a> {
-    fn directory(directory: &'a Path) -> Result<Self> {
+impl Locked {
+    /// Waits until nobody else has it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn directory(directory: &Path) -> Result<Self> {
         let handle = File::open(directory).map_err(|e| Error::io(IoAction::Open, directory, e))?;
         // The lock goes with the process. Where there are no locks, two runs at a time are still whole, each for itself.
         let _ = flock(&handle, FlockOperation::LockExclusive);
-        Ok(Self { directory, handle })
+        Ok(Self { directory: directory.to_path_buf(), handle })
     }
 
-    fn mend(&self) -> Result<()> {
-        if let Some(pending) = Pending::read(self.directory) {
+    /// Publishes a set of files, and removes the files named in `obsolete`.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the old set is then as it was, unless the error came from a rename: the next run finishes the set then.
+    pub(super) fn publish(&self, outputs: &[Output], obsolete: &[&str]) -> Result<()> {
+        let changed: Vec<&Output> = outputs.iter().filter(|o| !same(&self.directory.join(o.name), &o.contents)).collect();
+        let goes: Vec<&str> = obsolete.iter().copied().filter(|name| Stamp::at(&self.directory.join(name)).is_some()).collect();
+        if !changed.is_empty() || !goes.is_empty() {
+            self.replace(&changed, &goes)?;
+        }
+        let now = FileTimes::new().set_modified(SystemTime::now());
+        for kept in outputs.iter().filter(|o| !changed.iter().any(|c| c.name == o.name)) {
+            let path = self.directory.join(kept.name);
+            let touched = OpenOptions::new().append(true).open(&path).and_then(|f| f.set_times(now));
+            touched.map_err(|e| Error::io(IoAction::Write, &path, e))?;
+        }
+        Ok(())
+    }
+
+    /// Puts a file into place that nobody needs: it is not flushed, and for a moment it may not be there at all.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn put(&self, output: &Output) -> Result<()> {
+        let path = self.directory.join(output.name);
+        let failed = |e| Error::io(IoAction::Write, &path, e);
+        let staged = self.stage(output.name, &output.contents)?;
+        if let Naming::Given = staged.naming {
+            return fs::rename(pending::staged(&self.directory, output.name), &path).map_err(failed);
+        }
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(e)),
+            _ => link(&staged.file, &path).map_err(failed),
+        }
+    }
+
+    /// Finishes what an interrupted run left, or takes it back.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn mend(&self) -> Result<()> {
+        if let Some(pending) = Pending::read(&self.directory) {
             let _held = SignalsHeld::hold();
-            if pending.is_decided(self.directory) {
+            if pending.is_decided(&self.directory) {
                 return self.finish(&pending);
             }
             self.remove_stages();
@@ -156,10 +162,11 @@ impl<'a> Locked<'a> {
         held.get_or_insert_with(SignalsHeld::hold);
         // The record first.
         for file in staged.iter().rev() {
-            let name = if file.name == pending::FILE { self.directory.join(file.name) } else { pending::staged(self.directory, file.name) };
+            let name =
+                if file.name == pending::FILE { self.directory.join(file.name) } else { pending::staged(&self.directory, file.name) };
             let named = match file.naming {
                 Naming::None => link(&file.file, &name),
-                Naming::Given if file.name == pending::FILE => fs::rename(pending::staged(self.directory, file.name), &name),
+                Naming::Given if file.name == pending::FILE => fs::rename(pending::staged(&self.directory, file.name), &name),
                 Naming::Given => Ok(()),
             };
             named.map_err(|e| Error::io(IoAction::Write, &name, e))?;
@@ -173,9 +180,9 @@ impl<'a> Locked<'a> {
         let failed = |e| Error::io(IoAction::Write, &path, e);
         let mut options = OpenOptions::new();
         options.write(true).mode(0o644);
-        let (mut file, naming) = match options.clone().custom_flags(libc::O_TMPFILE).open(self.directory) {
+        let (mut file, naming) = match options.clone().custom_flags(libc::O_TMPFILE).open(&self.directory) {
             Ok(file) => (file, Naming::None),
-            Err(_) => (options.create_new(true).open(pending::staged(self.directory, name)).map_err(failed)?, Naming::Given),
+            Err(_) => (options.create_new(true).open(pending::staged(&self.directory, name)).map_err(failed)?, Naming::Given),
         };
         file.write_all(contents).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
@@ -218,12 +225,13 @@ impl<'a> Locked<'a> {
     fn finish(&self, pending: &Pending) -> Result<()> {
         // As long as somebody holds a file that is replaced, its blocks need not be freed: that takes longer than the renames, and can
         // wait until they are done.
-        let hold = |change: &Change| rustix::fs::open(self.directory.join(&change.name), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
+        let hold =
+            |change: &Change| rustix::fs::open(self.directory.join(&change.name), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
         let _replaced: Vec<OwnedFd> = pending.changes.iter().filter_map(hold).collect();
-        for change in pending.changes.iter().filter(|change| change.state(self.directory) == State::Ready) {
+        for change in pending.changes.iter().filter(|change| change.state(&self.directory) == State::Ready) {
             let target = self.directory.join(&change.name);
             match change.new {
-                Some(_) => fs::rename(change.staged(self.directory), &target).map_err(|e| Error::io(IoAction::Rename, &target, e))?,
+                Some(_) => fs::rename(change.staged(&self.directory), &target).map_err(|e| Error::io(IoAction::Rename, &target, e))?,
                 None => self.remove(&change.name)?,
             }
         }
@@ -232,7 +240,7 @@ impl<'a> Locked<'a> {
     }
 
     fn sync(&self) -> Result<()> {
-        self.handle.sync_all().map_err(|e| Error::io(IoAction::Sync, self.directory, e))
+        self.handle.sync_all().map_err(|e| Error::io(IoAction::Sync, &self.directory, e))
     }
 
     fn remove(&self, name: &str) -> Result<()> {
@@ -244,7 +252,7 @@ impl<'a> Locked<'a> {
     }
 
     fn remove_stages(&self) {
-        for entry in fs::read_dir(self.directory).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(STAGE) {
                 // A leftover that cannot be removed does no harm.
                 let _ = fs::remove_file(entry.path());

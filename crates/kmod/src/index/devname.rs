@@ -57,17 +57,19 @@ pub enum FromAliases {
     Node(DevNode),
 }
 
-/// Finds the device node of a module among its aliases.
+/// Finds the device node of a module among its aliases: the last name and the last numbers up to where there are both.
 pub fn from_aliases<'a>(module: &str, aliases: impl Iterator<Item = &'a str>) -> FromAliases {
-    let mut node = None;
-    let mut numbers = None;
+    let (mut node, mut numbers) = (None, None);
     for alias in aliases {
         if let Some(name) = alias.strip_prefix(PREFIX) {
-            node.get_or_insert_with(|| name.to_owned());
+            node = Some(name.to_owned());
         } else if let Some(rest) = alias.strip_prefix("char-major-") {
-            numbers = numbers.or_else(|| pair(rest).map(|p| (DevKind::Character, p)));
+            numbers = pair(rest).map(|p| (DevKind::Character, p)).or(numbers);
         } else if let Some(rest) = alias.strip_prefix("block-major-") {
-            numbers = numbers.or_else(|| pair(rest).map(|p| (DevKind::Block, p)));
+            numbers = pair(rest).map(|p| (DevKind::Block, p)).or(numbers);
+        }
+        if node.is_some() && numbers.is_some() {
+            break;
         }
     }
     match (node, numbers) {
@@ -106,4 +108,20 @@ fn node(line: &str) -> Option<DevNode> {
     let (major, minor) = numbers.get(1..)?.split_once(':')?;
     let (major, minor) = (major.parse().ok()?, minor.parse().ok()?);
     Some(DevNode { module: module.to_owned(), node: node.to_owned(), kind, major, minor })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_node_of_a_module_with_several_names() {
+        let found = |aliases: &[&str]| match from_aliases("m", aliases.iter().copied()) {
+            FromAliases::Node(node) => format!("{} {}{}:{}", node.node, node.kind.letter(), node.major, node.minor),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(found(&["devname:a", "devname:b", "char-major-1-2", "devname:c"]), "b c1:2");
+        assert_eq!(found(&["char-major-1-2", "block-major-3-4", "char-major-5-*", "devname:a", "char-major-6-7"]), "a b3:4");
+        assert_eq!(found(&["char-major-1-2"]), "None");
+    }
 }

@@ -161,7 +161,14 @@ impl Planner<'_> {
             let dependency = name::from_path(listed);
             if self.users.get(&dependency) == Some(&0) {
                 let why = Why::Unused { after: module.to_owned() };
-                let step = Step { module: dependency.clone(), action: Action::Remove, options: String::new(), why, required: false, builtin: false };
+                let step = Step {
+                    module: dependency.clone(),
+                    action: Action::Remove,
+                    options: String::new(),
+                    why,
+                    required: false,
+                    builtin: false,
+                };
                 self.plan.steps.push(step);
                 self.forget(&dependency);
             }

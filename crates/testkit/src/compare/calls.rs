@@ -73,8 +73,6 @@ depmod -b ROOT BYTE
 depmod -v -v -b /nosuch -b ROOT 6
 depmod -n -b ROOT RELEASE relative.ko
 depmod -n -b ROOT FILE
-depmod -n -a -b ROOT RELEASE relative.ko
-depmod -n -A -b ROOT RELEASE relative.ko
 depmod -n -F /dev/null -P ab -b ROOT RELEASE
 ";
 

@@ -269,14 +269,17 @@ pub(super) fn aliases(pair: &Pair, words: &[String], report: &mut Report) {
     }
 }
 
+/// What `modinfo` is asked of each module: everything, and what is shown in another form by itself.
+const QUESTIONS: [&[&str]; 3] = [&[], &["-p"], &["-F", "parmtype"]];
+
 /// `modinfo` of each module.
 pub(super) fn infos(pair: &Pair, modules: &[String], report: &mut Report) {
     report.made("infos", modules.len());
-    for batch in modules.chunks(BATCH) {
+    for (batch, question) in modules.chunks(BATCH).flat_map(|batch| QUESTIONS.map(|question| (batch, question))) {
         let [theirs, full] = [Whose::Theirs, Whose::Ours].map(|whose| {
             let root = text(pair.root(whose));
             let fixed = ["-b", root.as_str(), "-k", &pair.release];
-            let arguments: Vec<&str> = fixed.into_iter().chain(batch.iter().map(String::as_str)).collect();
+            let arguments: Vec<&str> = fixed.into_iter().chain(question.iter().copied()).chain(batch.iter().map(String::as_str)).collect();
             pair.renamed(whose, pair.run(whose, "modinfo", &arguments))
         });
         let mut ours = String::with_capacity(full.len());
@@ -288,7 +291,8 @@ pub(super) fn infos(pair: &Pair, modules: &[String], report: &mut Report) {
             }
         }
         if theirs != ours {
-            report.different(&format!("modinfo {}…", batch.join(" ").chars().take(80).collect::<String>()), &theirs, &ours);
+            let words = [question, &batch.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat().join(" ");
+            report.different(&format!("modinfo {}…", words.chars().take(80).collect::<String>()), &theirs, &ours);
         }
     }
 }

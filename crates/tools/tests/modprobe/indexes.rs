@@ -95,6 +95,21 @@ fn an_incremental_run_reads_again_what_it_could_not_read() {
     assert_eq!(snapshot(&tree(&world)), incremental);
 }
 
+/// One that had read the tree before would take the other's modules out of the indexes again.
+#[test]
+fn a_run_that_waits_for_another_sees_what_came_meanwhile() {
+    let world = stacked();
+    let other = fs::File::open(tree(&world)).unwrap();
+    other.lock().unwrap();
+    let mut waiting = world.command("depmod").args(["-b", ".", RELEASE]).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    fs::copy(tree(&world).join("fs/third.o"), tree(&world).join("fs/late.o")).unwrap();
+    assert!(waiting.try_wait().unwrap().is_none(), "it waits");
+    drop(other);
+    assert!(waiting.wait().unwrap().success());
+    assert!(fs::read_to_string(tree(&world).join("modules.dep")).unwrap().contains("fs/late.o:\n"));
+}
+
 /// A pipe that nobody writes to is nothing to wait for.
 #[test]
 fn a_pipe_in_the_place_of_an_index_is_replaced() {

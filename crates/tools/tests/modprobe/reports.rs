@@ -16,7 +16,7 @@ fn json(text: &str) -> Value {
 fn modinfo_shows_texts_and_parameters() {
     let world = World::new();
     // One text after the other in an order that no compiler changes.
-    let texts = ["license=GPL", "parm=a:first", "parmtype=a:int", "parmtype=b:charp", "parm=c:third"];
+    let texts = ["license=GPL", "parm=a:first", "parmtype=a:int", "parmtype=b:charp", "parm=c:third", "parm=nothing"];
     let texts: String = texts.iter().map(|t| format!(".asciz \\\"{t}\\\"\\n")).collect();
     let object = world.compile("told", &format!("__asm__(\".section .modinfo,\\\"a\\\"\\n{texts}.text\\n\");\n"));
     let path = object.display();

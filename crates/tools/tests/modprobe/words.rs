@@ -226,8 +226,10 @@ fn a_symbol_that_the_kernel_does_not_export_hides_no_module() {
 #[test]
 fn checksums_are_compared_with_e_only() {
     let world = stacked();
-    let object =
-        world.compile("asks", "extern int printk(void) __attribute__((weak));\nint init_module(void) { return printk(); }\nvoid cleanup_module(void) {}\n");
+    let object = world.compile(
+        "asks",
+        "extern int printk(void) __attribute__((weak));\nint init_module(void) { return printk(); }\nvoid cleanup_module(void) {}\n",
+    );
     fs::rename(object, world.path(&format!("lib/modules/{RELEASE}/fs/asks.o"))).unwrap();
     let symvers = |crc: &str| fs::write(world.path("symvers"), format!("{crc}\tprintk\tvmlinux\tEXPORT_SYMBOL\n")).unwrap();
     symvers("0x00000001");
