@@ -354,7 +354,16 @@ fn who_waits_for_another_helper_that_was_not_there_yet_is_not_all_there_is() {
         let world = World::new();
         let root = Thread { tid: 300, process: 300, uid: 0, cgroup: "/", ..WAITING };
         world.thread(&root);
-        world.thread(&Thread { tid: 60, process: 60, parent: 2, uid: 0, flags: 0x0020_8040, comm: "kworker/u8:1", wchan: "worker_thread", ..WAITING });
+        world.thread(&Thread {
+            tid: 60,
+            process: 60,
+            parent: 2,
+            uid: 0,
+            flags: 0x0020_8040,
+            comm: "kworker/u8:1",
+            wchan: "worker_thread",
+            ..WAITING
+        });
         // That of a task that was killed.
         world.thread(&Thread { tid: 200, process: 200, parent: 60, uid: 0, comm: "kerneld-request", wchan: "0", ..WAITING });
         let finder = Finder::blocked_only(&world.paths());

@@ -191,7 +191,8 @@ impl Tasks {
 
     /// Whether a process is a thread of the kernel that makes or tests an algorithm.
     pub(super) fn makes_algorithm(&self, process: u32) -> bool {
-        self.life(process).is_some_and(|life| life.kernel) && self.comm(process).is_some_and(|comm| MAKING_ALGORITHMS.contains(&comm.as_str()))
+        self.life(process).is_some_and(|life| life.kernel)
+            && self.comm(process).is_some_and(|comm| MAKING_ALGORITHMS.contains(&comm.as_str()))
     }
 
     /// Reads all of a thread. `None` if it is gone, or ended while it was being read.
