@@ -373,6 +373,17 @@ fn who_waits_for_another_helper_that_was_not_there_yet_is_not_all_there_is() {
     }
 }
 
+/// The worker that starts a helper takes a moment to do so, after whoever asks has gone to sleep.
+#[test]
+fn who_has_just_gone_to_sleep_does_not_stand_for_a_helper() {
+    let world = World::new();
+    world.thread(&WAITING);
+    world.thread(&Thread { tid: 200, process: 200, parent: 2, uid: 0, comm: "kerneld-request", wchan: "0", ..WAITING });
+    let start = Instant::now();
+    assert_eq!(pids(&Finder::blocked_only(&world.paths()).requesters(&name("net-pf-15"))), [Some(88)]);
+    assert!(start.elapsed() >= Duration::from_millis(8), "{:?}", start.elapsed());
+}
+
 /// And here the administrator goes on, and waits for the next, while a user's is left.
 #[test]
 fn who_has_gone_on_meanwhile_does_not_stand_for_a_helper() {

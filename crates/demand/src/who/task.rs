@@ -58,6 +58,17 @@ pub(super) enum Waits {
     No,
 }
 
+/// Whether a process works for somebody who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Serves {
+    /// It does.
+    Now,
+    /// It does not, or is gone.
+    NotNow,
+    /// It is no such process and does not become one.
+    Never,
+}
+
 /// What tells one life of a thread number from another, and what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Life {
@@ -182,17 +193,25 @@ impl Tasks {
 
     /// Whether a process is a helper of the kernel for modules, or is about to become one; `program` is how such a one is called. It is started
     /// by a worker of the kernel, and has the worker's name until it is the program.
-    pub(super) fn is_helper(&self, process: u32, program: &str) -> bool {
-        let by_kernel = |life: Life| self.life(life.parent).is_some_and(|parent| parent.kernel);
-        // All other threads of the kernel come from one.
-        let Some(life) = self.life(process).filter(|life| !life.kernel || life.parent > KTHREADD) else { return false };
-        by_kernel(life) && self.comm(process).is_some_and(|comm| comm == program || comm.starts_with(WORKER))
+    pub(super) fn is_helper(&self, process: u32, program: &str) -> Serves {
+        let Some(life) = self.life(process) else { return Serves::NotNow };
+        let by_kernel = || self.life(life.parent).is_some_and(|parent| parent.kernel);
+        // All other threads of the kernel come from one, and what came from a process stays so.
+        if (life.kernel && life.parent <= KTHREADD) || !by_kernel() {
+            return Serves::Never;
+        }
+        let helps = self.comm(process).is_some_and(|comm| comm == program || comm.starts_with(WORKER));
+        if helps { Serves::Now } else { Serves::NotNow }
     }
 
     /// Whether a process is a thread of the kernel that makes or tests an algorithm.
-    pub(super) fn makes_algorithm(&self, process: u32) -> bool {
-        self.life(process).is_some_and(|life| life.kernel)
-            && self.comm(process).is_some_and(|comm| MAKING_ALGORITHMS.contains(&comm.as_str()))
+    pub(super) fn makes_algorithm(&self, process: u32) -> Serves {
+        let Some(life) = self.life(process) else { return Serves::NotNow };
+        if !life.kernel {
+            return Serves::Never;
+        }
+        let makes = self.comm(process).is_some_and(|comm| MAKING_ALGORITHMS.contains(&comm.as_str()));
+        if makes { Serves::Now } else { Serves::NotNow }
     }
 
     /// Reads all of a thread. `None` if it is gone, or ended while it was being read.
