@@ -23,16 +23,16 @@ const UNINTERRUPTIBLE: u8 = b'D';
 const WITHIN: Duration = Duration::from_millis(700);
 
 /// How long after all threads were looked at a moment is waited for at which everybody is accounted for.
-const PATIENCE: Duration = Duration::from_millis(60);
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Between two counts.
 const PAUSE: Duration = Duration::from_millis(3);
 
 /// After so many counts, all threads are looked at again: somebody new may wait.
-const COUNTS: u32 = 6;
+const COUNTS: u32 = 2;
 
-/// After so long, the helper that somebody waits for has been started by the worker of the kernel that does so.
-const SETTLED: Duration = Duration::from_millis(8);
+/// After so long, a worker of the kernel has begun to start the helper that somebody waits for.
+const SETTLED: Duration = Duration::from_millis(10);
 
 /// Tasks that wait, and whether they are all there can be.
 #[derive(Debug, Default)]
@@ -64,10 +64,7 @@ pub(super) fn blocked(tasks: &Tasks, paths: &Paths, what: What) -> Blocked {
         }
         counts += 1;
         if counts % COUNTS == 0 {
-            let before = std::mem::replace(&mut waiters, look.all());
-            waiters
-                .iter_mut()
-                .for_each(|waiter| waiter.since = before.iter().find(|old| old.sleeps_as(waiter)).map_or(waiter.since, |old| old.since));
+            add(&mut waiters, look.all());
         }
         std::thread::sleep(PAUSE);
     };
@@ -75,6 +72,17 @@ pub(super) fn blocked(tasks: &Tasks, paths: &Paths, what: What) -> Blocked {
         waiters.retain(|waiter| waiter.certain);
     }
     Blocked { complete, tasks: waiters.into_iter().map(|waiter| waiter.task).collect() }
+}
+
+/// Adds those who were not seen before: who does not wait just now, as one that asks again and again, will do so again.
+fn add(waiters: &mut Vec<Waiter>, found: Vec<Waiter>) {
+    for waiter in found {
+        match waiters.iter_mut().find(|known| known.task.tid == waiter.task.tid) {
+            Some(known) if known.sleeps_as(&waiter) => {}
+            Some(known) => *known = waiter,
+            None => waiters.push(waiter),
+        }
+    }
 }
 
 /// Somebody who waits.
@@ -158,27 +166,35 @@ impl Look<'_> {
         self.in_time() && sleeping >= servants && sleeping > 0
     }
 
-    /// How many work for somebody.
+    /// How many work for somebody. A worker that has no helper yet, or none any more, counts for one: whoever waits is woken last of all.
     fn servants(&mut self) -> usize {
+        let candidates =
+            |others: &HashSet<u32>| self.tasks.processes().into_iter().filter(|process| !others.contains(process)).collect::<Vec<_>>();
+        let mut starting: HashSet<u32> = match self.what {
+            What::Module => candidates(&self.others)
+                .into_iter()
+                .take_while(|_| self.in_time())
+                .filter(|process| self.tasks.starts_helper(*process))
+                .collect(),
+            What::Algorithm => HashSet::new(),
+        };
         let mut servants = 0;
-        for process in self.tasks.processes() {
+        for process in candidates(&self.others) {
             if !self.in_time() {
                 break;
             }
-            if self.others.contains(&process) {
-                continue;
-            }
-            let serves = match self.what {
+            let (serves, worker) = match self.what {
                 What::Module => self.tasks.is_helper(process, self.program),
-                What::Algorithm => self.tasks.makes_algorithm(process),
+                What::Algorithm => (self.tasks.makes_algorithm(process), None),
             };
+            worker.map(|worker| starting.remove(&worker));
             match serves {
                 Serves::Now => servants += 1,
                 Serves::Never => drop(self.others.insert(process)),
                 Serves::NotNow => {}
             }
         }
-        servants
+        servants + starting.len()
     }
 
     /// Whether a task has been asleep since it was read, for what is looked for.

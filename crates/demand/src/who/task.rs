@@ -14,6 +14,9 @@ const KTHREADD: u32 = 2;
 /// How the names of those begin that start helpers.
 const WORKER: &str = "kworker/";
 
+/// What a worker of the kernel does from before it starts a helper until whoever waits has been woken (kernel/umh.c).
+const STARTING_HELPER: &str = "call_usermodehelper_exec_work";
+
 /// The user namespace that the machine starts with (`PROC_USER_INIT_INO`, include/linux/proc_ns.h).
 const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 
@@ -192,16 +195,26 @@ impl Tasks {
     }
 
     /// Whether a process is a helper of the kernel for modules, or is about to become one; `program` is how such a one is called. It is started
-    /// by a worker of the kernel, and has the worker's name until it is the program.
-    pub(super) fn is_helper(&self, process: u32, program: &str) -> Serves {
-        let Some(life) = self.life(process) else { return Serves::NotNow };
-        let by_kernel = || self.life(life.parent).is_some_and(|parent| parent.kernel);
-        // All other threads of the kernel come from one, and what came from a process stays so.
-        if (life.kernel && life.parent <= KTHREADD) || !by_kernel() {
-            return Serves::Never;
+    /// by a worker of the kernel, and has the worker's name until it is the program. Also that worker, if that is its parent.
+    pub(super) fn is_helper(&self, process: u32, program: &str) -> (Serves, Option<u32>) {
+        let Some(life) = self.life(process) else { return (Serves::NotNow, None) };
+        if life.kernel && life.parent <= KTHREADD {
+            // All other threads of the kernel come from one.
+            let worker = self.comm(process).is_none_or(|comm| comm.starts_with(WORKER));
+            return (if worker { Serves::NotNow } else { Serves::Never }, None);
+        }
+        if !self.life(life.parent).is_some_and(|parent| parent.kernel) {
+            // What came from a process stays so.
+            return (Serves::Never, None);
         }
         let helps = self.comm(process).is_some_and(|comm| comm == program || comm.starts_with(WORKER));
-        if helps { Serves::Now } else { Serves::NotNow }
+        (if helps { Serves::Now } else { Serves::NotNow }, Some(life.parent))
+    }
+
+    /// Whether a process is a worker of the kernel that starts a helper, or has one.
+    pub(super) fn starts_helper(&self, process: u32) -> bool {
+        let worker = self.life(process).is_some_and(|life| life.kernel) && self.comm(process).is_some_and(|comm| comm.starts_with(WORKER));
+        worker && self.file(process, "stack").is_some_and(|stack| stack.contains(STARTING_HELPER))
     }
 
     /// Whether a process is a thread of the kernel that makes or tests an algorithm.
