@@ -75,7 +75,8 @@ int main(int argc, char **argv)
 			ask(NULL);
 			pause();
 		} else if (killed) {
-			usleep(3000);
+			/* On a busy machine it takes longer until the child asks. */
+			usleep(3000 * (times % 5 + 1));
 			kill(child, SIGKILL);
 			waitpid(child, NULL, 0);
 		} else if (thread) {
