@@ -11,6 +11,9 @@ const KERNEL_THREAD: u64 = 0x0020_0000;
 /// The thread that all other threads of the kernel come from.
 const KTHREADD: u32 = 2;
 
+/// The state of a worker of the kernel without work (`TASK_IDLE`).
+const IDLE: u8 = b'I';
+
 /// How the names of those begin that start helpers.
 const WORKER: &str = "kworker/";
 
@@ -198,6 +201,9 @@ impl Tasks {
     /// by a worker of the kernel, and has the worker's name until it is the program. Also that worker, if that is its parent.
     pub(super) fn is_helper(&self, process: u32, program: &str) -> (Serves, Option<u32>) {
         let Some(life) = self.life(process) else { return (Serves::NotNow, None) };
+        if life.kernel && life.state == IDLE {
+            return (Serves::NotNow, None);
+        }
         if life.kernel && life.parent <= KTHREADD {
             // All other threads of the kernel come from one.
             let worker = self.comm(process).is_none_or(|comm| comm.starts_with(WORKER));
@@ -213,7 +219,8 @@ impl Tasks {
 
     /// Whether a process is a worker of the kernel that starts a helper, or has one.
     pub(super) fn starts_helper(&self, process: u32) -> bool {
-        let worker = self.life(process).is_some_and(|life| life.kernel) && self.comm(process).is_some_and(|comm| comm.starts_with(WORKER));
+        let works = self.life(process).is_some_and(|life| life.kernel && life.state != IDLE);
+        let worker = works && self.comm(process).is_some_and(|comm| comm.starts_with(WORKER));
         worker && self.file(process, "stack").is_some_and(|stack| stack.contains(STARTING_HELPER))
     }
 
