@@ -5,9 +5,9 @@ mod support;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use demand::Class;
 use demand::policy::compiled::{self, CompiledError, Waits};
 use demand::policy::{Glob, Grant, Granted, Policy, grants};
+use demand::{Class, Kind};
 
 fn some_grants() -> Vec<Grant> {
     let grant = |what| Grant { what, since: 1, until: 2, by: "uid 1000".to_owned() };
@@ -72,6 +72,29 @@ fn damage_is_found_and_named() {
     assert!(says(&other).starts_with("damaged: the checksum is "));
     let longer: Vec<u8> = bytes.iter().copied().chain([0]).collect();
     assert!(says(&longer).contains("not what its header promises"));
+}
+
+/// Numbers in the file stand for words. Where this fails, files of earlier versions mean something else now: the version of the form
+/// ([`compiled::VERSION`]) has to change, and then the numbers here.
+#[test]
+fn a_form_keeps_its_meaning() {
+    let classes = Class::all().map(|class| format!("\"{class}\"")).collect::<Vec<_>>().join(",");
+    let kinds = Kind::all().map(|kind| format!("\"{kind}\"")).collect::<Vec<_>>().join(",");
+    let rule = |verdict: &str| {
+        format!(
+            "[[rule]]\nname=\"n\"\nclass=[{classes}]\nrequest=\"q\"\nmodule=\"m\"\nuntil=\"2030-01-01\"\nreason=\"r\"\nverdict=\"{verdict}\"\n\
+             requester=[{kinds},\"uid:5-9\",\"unit:a\",\"exe:b\",\"removable\",\"bus:usb\"]\n"
+        )
+    };
+    let settings = "answer-within=\"700ms\"\nload-within=\"5s\"\n[default]\nverdict=\"audit\"\nuser=\"deny\"\n[control]\ngroup=\"g\"\n[journal]\nsize=\"1MiB\"\n\
+                    keep=3\n[devices]\nfollow=true\nworkers=4\n[leases]\nperiod=\"7m\"\nclasses=[\"fs\"]\nkeep=[\"k\"]\npin-after=4\npin-within=\"2h\"\n";
+    let all = ["audit", "learn", "enforce"].into_iter().zip(["off", "report", "unload"]).map(|(mode, leases)| {
+        let rules = ["allow", "audit", "deny"].map(rule).concat();
+        let policy = support::policy(&format!("mode=\"{mode}\"\n{settings}mode=\"{leases}\"\n[leases.periods]\nfs=\"1m\"\n{rules}"));
+        let bytes = compiled::encode(&policy, &some_grants()).unwrap();
+        (bytes.len(), u32::from_le_bytes(bytes[24..28].try_into().unwrap()))
+    });
+    assert_eq!((compiled::VERSION, all.collect::<Vec<_>>()), (1, vec![(446, 955_830_005), (446, 2_858_837_843), (446, 3_333_725_176)]));
 }
 
 #[test]

@@ -354,7 +354,16 @@ fn who_waits_for_another_helper_that_was_not_there_yet_is_not_all_there_is() {
         let world = World::new();
         let root = Thread { tid: 300, process: 300, uid: 0, cgroup: "/", ..WAITING };
         world.thread(&root);
-        world.thread(&Thread { tid: 60, process: 60, parent: 2, uid: 0, flags: 0x0020_8040, comm: "kworker/u8:1", wchan: "worker_thread", ..WAITING });
+        world.thread(&Thread {
+            tid: 60,
+            process: 60,
+            parent: 2,
+            uid: 0,
+            flags: 0x0020_8040,
+            comm: "kworker/u8:1",
+            wchan: "worker_thread",
+            ..WAITING
+        });
         // That of a task that was killed.
         world.thread(&Thread { tid: 200, process: 200, parent: 60, uid: 0, comm: "kerneld-request", wchan: "0", ..WAITING });
         let finder = Finder::blocked_only(&world.paths());
@@ -362,6 +371,46 @@ fn who_waits_for_another_helper_that_was_not_there_yet_is_not_all_there_is() {
         let found = read_by_turns(&world.path("/proc/300/cgroup"), born, || finder.requesters(&name("net-pf-15")));
         assert_eq!(pids(&found), [Some(300), None], "{comm}");
     }
+}
+
+/// The worker that starts a helper takes a moment to do so, after whoever asks has gone to sleep.
+#[test]
+fn who_has_just_gone_to_sleep_does_not_stand_for_a_helper() {
+    let world = World::new();
+    world.thread(&WAITING);
+    world.thread(&Thread { tid: 200, process: 200, parent: 2, uid: 0, comm: "kerneld-request", wchan: "0", ..WAITING });
+    let start = Instant::now();
+    assert_eq!(pids(&Finder::blocked_only(&world.paths()).requesters(&name("net-pf-15"))), [Some(88)]);
+    assert!(start.elapsed() >= Duration::from_millis(10), "{:?}", start.elapsed());
+}
+
+/// A worker of the kernel that has not started its helper yet, or has seen it end, and has not woken who waits for it.
+#[test]
+fn a_worker_without_its_helper_works_for_somebody() {
+    let world = World::new();
+    let stack = |function: &'static str| Thread {
+        tid: 60,
+        process: 60,
+        parent: 2,
+        uid: 0,
+        flags: 0x0420_8060,
+        comm: "kworker/u8:1-events_unbound",
+        wchan: "do_wait",
+        stack: function,
+        ..WAITING
+    };
+    let helper = Thread { tid: 200, process: 200, uid: 0, comm: "kerneld-request", wchan: "0", ..WAITING };
+    world.thread(&Thread { tid: 300, process: 300, uid: 0, cgroup: "/", ..WAITING });
+    world.thread(&Thread { parent: 61, ..helper });
+    world.thread(&Thread { tid: 61, process: 61, ..stack("[<0>] do_wait+0x1\n[<0>] call_usermodehelper_exec_work+0x2\n") });
+    let asked = || pids(&Finder::blocked_only(&world.paths()).requesters(&name("net-pf-15")));
+    world.thread(&stack("[<0>] worker_thread+0x1\n"));
+    assert_eq!(asked(), [Some(300)]);
+    world.thread(&stack("[<0>] kernel_clone+0x1\n[<0>] call_usermodehelper_exec_work+0x2\n"));
+    assert_eq!(asked(), [Some(300), None]);
+    // It has a helper, that of somebody who waits for a key.
+    world.thread(&Thread { tid: 201, process: 201, parent: 60, comm: "request-key", ..helper });
+    assert_eq!(asked(), [Some(300)]);
 }
 
 /// And here the administrator goes on, and waits for the next, while a user's is left.

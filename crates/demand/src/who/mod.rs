@@ -282,7 +282,8 @@ impl Finder {
         if making {
             found.extend(self.behind_algorithm());
         }
-        if !found.is_empty() && (many || !blocked.complete || helpers > found.len()) {
+        let unsure = many || !blocked.complete || helpers > found.len();
+        if !found.is_empty() && unsure && !found.contains(&Requester::unknown()) {
             found.push(Requester::unknown());
         }
         found

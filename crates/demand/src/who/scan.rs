@@ -2,14 +2,15 @@
 //!
 //! Nobody says who waits for which helper. So it is counted: where no more helpers run than there are tasks that certainly wait, each helper
 //! has somebody, and whoever asked is among them. `/proc` is not one moment, though, and whoever wants to be taken for another can make
-//! reading it slow. So the helpers are counted between two looks at those who wait, and who waits has to have slept all the while: then the
-//! helper that he waits for was there when they were counted.
+//! reading it slow. So who waits counts only if it slept for a while before the helpers are counted (then its own was there, and was
+//! counted), and sleeps still afterwards.
 
+use std::collections::HashSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
 use super::MOST_CANDIDATES;
-use super::task::{Task, Tasks, Waits, What};
+use super::task::{Serves, Task, Tasks, Waits, What};
 use crate::Paths;
 
 /// Bytes of a task's name that the kernel keeps (`TASK_COMM_LEN` without the zero).
@@ -21,14 +22,17 @@ const UNINTERRUPTIBLE: u8 = b'D';
 /// How long all threads are looked at: whoever may start a hundred thousand of them must not keep the requests of others waiting.
 const WITHIN: Duration = Duration::from_millis(700);
 
-/// Looks in all, where somebody came or went during one and that took no longer than [`QUICK`].
-const LOOKS: usize = 3;
+/// How long after all threads were looked at a moment is waited for at which everybody is accounted for.
+const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Longer looks are not repeated.
-const QUICK: Duration = Duration::from_millis(60);
+/// Between two counts.
+const PAUSE: Duration = Duration::from_millis(3);
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(2);
+/// After so many counts, all threads are looked at again: somebody new may wait.
+const COUNTS: u32 = 2;
+
+/// After so long, a worker of the kernel has begun to start the helper that somebody waits for.
+const SETTLED: Duration = Duration::from_millis(10);
 
 /// Tasks that wait, and whether they are all there can be.
 #[derive(Debug, Default)]
@@ -40,20 +44,61 @@ pub(super) struct Blocked {
     pub(super) complete: bool,
 }
 
-/// Looks at all threads, again where that was no moment to be sure.
+/// Looks at all threads, and then at those who wait until it is sure that they are all.
 pub(super) fn blocked(tasks: &Tasks, paths: &Paths, what: What) -> Blocked {
     let program = fs::read_to_string(paths.file("/proc/sys/kernel/modprobe")).unwrap_or_default();
     let program = program.trim().rsplit('/').next().unwrap_or_default();
-    let look = Look { tasks, program: program.get(..COMM).unwrap_or(program), what, start: Instant::now() };
-    let mut seen = look.all();
-    for _ in 1..LOOKS {
-        if seen.complete || seen.tasks.is_empty() || seen.tasks.len() > MOST_CANDIDATES || look.start.elapsed() > QUICK {
-            break;
+    let program = program.get(..COMM).unwrap_or(program);
+    let mut look = Look { tasks, program, what, start: Instant::now(), others: HashSet::new() };
+    let mut waiters = look.all();
+    let (first, mut counts) = (Instant::now(), 0);
+    let complete = loop {
+        if waiters.is_empty() || waiters.len() > MOST_CANDIDATES || !look.in_time() {
+            break false;
+        }
+        if look.accounts_for_all(&mut waiters) {
+            break true;
+        }
+        if first.elapsed() >= PATIENCE {
+            break false;
+        }
+        counts += 1;
+        if counts % COUNTS == 0 {
+            add(&mut waiters, look.all());
         }
         std::thread::sleep(PAUSE);
-        seen = look.all();
+    };
+    if complete {
+        waiters.retain(|waiter| waiter.certain);
     }
-    seen
+    Blocked { complete, tasks: waiters.into_iter().map(|waiter| waiter.task).collect() }
+}
+
+/// Adds those who were not seen before: who does not wait just now, as one that asks again and again, will do so again.
+fn add(waiters: &mut Vec<Waiter>, found: Vec<Waiter>) {
+    for waiter in found {
+        match waiters.iter_mut().find(|known| known.task.tid == waiter.task.tid) {
+            Some(known) if known.sleeps_as(&waiter) => {}
+            Some(known) => *known = waiter,
+            None => waiters.push(waiter),
+        }
+    }
+}
+
+/// Somebody who waits.
+struct Waiter {
+    task: Task,
+    /// Whether it certainly does.
+    certain: bool,
+    /// Since when it is known to sleep as it does.
+    since: Instant,
+}
+
+impl Waiter {
+    fn sleeps_as(&self, other: &Self) -> bool {
+        let about = |waiter: &Self| (waiter.task.tid, waiter.task.life.start, waiter.task.sleeps);
+        self.certain && about(self) == about(other)
+    }
 }
 
 /// What is looked for.
@@ -63,31 +108,33 @@ struct Look<'a> {
     program: &'a str,
     what: What,
     start: Instant,
+    /// Processes that do not work for anybody.
+    others: HashSet<u32>,
 }
 
 impl Look<'_> {
-    fn all(&self) -> Blocked {
-        let (mut found, mut certain) = (Vec::new(), Vec::new());
+    fn all(&self) -> Vec<Waiter> {
+        let mut found = Vec::new();
         for tid in self.tasks.all() {
             // Of more than enough candidates no more need be known.
             if !self.in_time() || found.len() > MOST_CANDIDATES {
                 break;
             }
-            let Some(life) = self.tasks.life(tid).filter(|life| life.state == UNINTERRUPTIBLE) else { continue };
-            let waits = self.waits(tid, life.state);
-            // Sleeping in a way that fits says too little without an event.
-            let asleep_only = waits == Waits::Perhaps && !self.tasks.in_helper_call(tid);
-            if waits == Waits::No || asleep_only {
-                continue;
-            }
-            if let Some(task) = self.tasks.read(tid).filter(|task| task.life.start == life.start) {
-                certain.push(waits == Waits::Certainly);
-                found.push(task);
-            }
+            found.extend(self.waiter(tid));
         }
-        let servants = self.servants();
-        let sleeping = found.iter().zip(certain).filter(|(task, certain)| *certain && self.sleeps_on(task)).count();
-        Blocked { complete: self.in_time() && sleeping >= servants && sleeping > 0, tasks: found }
+        found
+    }
+
+    fn waiter(&self, tid: u32) -> Option<Waiter> {
+        let life = self.tasks.life(tid).filter(|life| life.state == UNINTERRUPTIBLE)?;
+        let waits = self.waits(tid, life.state);
+        // Sleeping in a way that fits says too little without an event.
+        let asleep_only = waits == Waits::Perhaps && !self.tasks.in_helper_call(tid);
+        if waits == Waits::No || asleep_only {
+            return None;
+        }
+        let task = self.tasks.read(tid).filter(|task| task.life.start == life.start)?;
+        Some(Waiter { task, certain: waits == Waits::Certainly, since: Instant::now() })
     }
 
     fn in_time(&self) -> bool {
@@ -101,13 +148,53 @@ impl Look<'_> {
         }
     }
 
-    /// How many work for somebody.
-    fn servants(&self) -> usize {
-        let serves = |process: &u32| match self.what {
-            What::Module => self.tasks.is_helper(*process, self.program),
-            What::Algorithm => self.tasks.makes_algorithm(*process),
+    /// Whether no more work for somebody than there are who certainly wait. Who has gone on and waits again is read anew: it may be another
+    /// program by now, with other rights.
+    fn accounts_for_all(&mut self, waiters: &mut [Waiter]) -> bool {
+        for waiter in waiters.iter_mut() {
+            if waiter.certain && self.sleeps_on(&waiter.task) {
+                continue;
+            }
+            match self.waiter(waiter.task.tid) {
+                Some(again) => *waiter = again,
+                None => waiter.certain = false,
+            }
+        }
+        let settled: Vec<&Waiter> = waiters.iter().filter(|waiter| waiter.certain && waiter.since.elapsed() >= SETTLED).collect();
+        let servants = self.servants();
+        let sleeping = settled.iter().filter(|waiter| self.sleeps_on(&waiter.task)).count();
+        self.in_time() && sleeping >= servants && sleeping > 0
+    }
+
+    /// How many work for somebody. A worker that has no helper yet, or none any more, counts for one: whoever waits is woken last of all.
+    fn servants(&mut self) -> usize {
+        let candidates =
+            |others: &HashSet<u32>| self.tasks.processes().into_iter().filter(|process| !others.contains(process)).collect::<Vec<_>>();
+        let mut starting: HashSet<u32> = match self.what {
+            What::Module => candidates(&self.others)
+                .into_iter()
+                .take_while(|_| self.in_time())
+                .filter(|process| self.tasks.starts_helper(*process))
+                .collect(),
+            What::Algorithm => HashSet::new(),
         };
-        self.tasks.processes().iter().take_while(|_| self.in_time()).filter(|process| serves(process)).count()
+        let mut servants = 0;
+        for process in candidates(&self.others) {
+            if !self.in_time() {
+                break;
+            }
+            let (serves, worker) = match self.what {
+                What::Module => self.tasks.is_helper(process, self.program),
+                What::Algorithm => (self.tasks.makes_algorithm(process), None),
+            };
+            worker.map(|worker| starting.remove(&worker));
+            match serves {
+                Serves::Now => servants += 1,
+                Serves::Never => drop(self.others.insert(process)),
+                Serves::NotNow => {}
+            }
+        }
+        servants + starting.len()
     }
 
     /// Whether a task has been asleep since it was read, for what is looked for.

@@ -11,8 +11,14 @@ const KERNEL_THREAD: u64 = 0x0020_0000;
 /// The thread that all other threads of the kernel come from.
 const KTHREADD: u32 = 2;
 
+/// The state of a worker of the kernel without work (`TASK_IDLE`).
+const IDLE: u8 = b'I';
+
 /// How the names of those begin that start helpers.
 const WORKER: &str = "kworker/";
+
+/// What a worker of the kernel does from before it starts a helper until whoever waits has been woken (kernel/umh.c).
+const STARTING_HELPER: &str = "call_usermodehelper_exec_work";
 
 /// The user namespace that the machine starts with (`PROC_USER_INIT_INO`, include/linux/proc_ns.h).
 const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
@@ -56,6 +62,17 @@ pub(super) enum Waits {
     Perhaps,
     /// It does not.
     No,
+}
+
+/// Whether a process works for somebody who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Serves {
+    /// It does.
+    Now,
+    /// It does not, or is gone.
+    NotNow,
+    /// It is no such process and does not become one.
+    Never,
 }
 
 /// What tells one life of a thread number from another, and what it does.
@@ -181,17 +198,40 @@ impl Tasks {
     }
 
     /// Whether a process is a helper of the kernel for modules, or is about to become one; `program` is how such a one is called. It is started
-    /// by a worker of the kernel, and has the worker's name until it is the program.
-    pub(super) fn is_helper(&self, process: u32, program: &str) -> bool {
-        let by_kernel = |life: Life| self.life(life.parent).is_some_and(|parent| parent.kernel);
-        // All other threads of the kernel come from one.
-        let Some(life) = self.life(process).filter(|life| !life.kernel || life.parent > KTHREADD) else { return false };
-        by_kernel(life) && self.comm(process).is_some_and(|comm| comm == program || comm.starts_with(WORKER))
+    /// by a worker of the kernel, and has the worker's name until it is the program. Also that worker, if that is its parent.
+    pub(super) fn is_helper(&self, process: u32, program: &str) -> (Serves, Option<u32>) {
+        let Some(life) = self.life(process) else { return (Serves::NotNow, None) };
+        if life.kernel && life.state == IDLE {
+            return (Serves::NotNow, None);
+        }
+        if life.kernel && life.parent <= KTHREADD {
+            // All other threads of the kernel come from one.
+            let worker = self.comm(process).is_none_or(|comm| comm.starts_with(WORKER));
+            return (if worker { Serves::NotNow } else { Serves::Never }, None);
+        }
+        if !self.life(life.parent).is_some_and(|parent| parent.kernel) {
+            // What came from a process stays so.
+            return (Serves::Never, None);
+        }
+        let helps = self.comm(process).is_some_and(|comm| comm == program || comm.starts_with(WORKER));
+        (if helps { Serves::Now } else { Serves::NotNow }, Some(life.parent))
+    }
+
+    /// Whether a process is a worker of the kernel that starts a helper, or has one.
+    pub(super) fn starts_helper(&self, process: u32) -> bool {
+        let works = self.life(process).is_some_and(|life| life.kernel && life.state != IDLE);
+        let worker = works && self.comm(process).is_some_and(|comm| comm.starts_with(WORKER));
+        worker && self.file(process, "stack").is_some_and(|stack| stack.contains(STARTING_HELPER))
     }
 
     /// Whether a process is a thread of the kernel that makes or tests an algorithm.
-    pub(super) fn makes_algorithm(&self, process: u32) -> bool {
-        self.life(process).is_some_and(|life| life.kernel) && self.comm(process).is_some_and(|comm| MAKING_ALGORITHMS.contains(&comm.as_str()))
+    pub(super) fn makes_algorithm(&self, process: u32) -> Serves {
+        let Some(life) = self.life(process) else { return Serves::NotNow };
+        if !life.kernel {
+            return Serves::Never;
+        }
+        let makes = self.comm(process).is_some_and(|comm| MAKING_ALGORITHMS.contains(&comm.as_str()));
+        if makes { Serves::Now } else { Serves::NotNow }
     }
 
     /// Reads all of a thread. `None` if it is gone, or ended while it was being read.

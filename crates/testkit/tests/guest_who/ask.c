@@ -3,6 +3,7 @@
  *   ask [uid N] [real N] [userns] [cgroup FOLDER] [thread] [killed] [times N] socket FAMILY TYPE PROTOCOL
  *   ask … fs TYPE       mounts a file system that does not exist
  *   ask … hash TYPE     binds a socket of AF_ALG to a type of algorithm
+ *   ask … alg TYPE NAME the same, to an algorithm
  *
  * `real N` keeps the rights of root, as a set-uid program has them. */
 #define _GNU_SOURCE
@@ -24,9 +25,11 @@ static void *ask(void *unused)
 	(void)unused;
 	if (!strcmp(rest[0], "socket"))
 		socket(atoi(rest[1]), atoi(rest[2]), atoi(rest[3]));
-	else if (!strcmp(rest[0], "hash")) {
+	else if (!strcmp(rest[0], "hash") || !strcmp(rest[0], "alg")) {
 		struct { unsigned short family; char type[14]; unsigned feature, mask; char name[64]; } to = { 38, "", 0, 0, "x" };
 		strncpy(to.type, rest[1], sizeof to.type - 1);
+		if (rest[2])
+			strncpy(to.name, rest[2], sizeof to.name - 1);
 		bind(socket(38, SOCK_SEQPACKET, 0), (struct sockaddr *)&to, sizeof to);
 	} else
 		mount("none", "/mnt", rest[1], 0, "");
@@ -72,7 +75,8 @@ int main(int argc, char **argv)
 			ask(NULL);
 			pause();
 		} else if (killed) {
-			usleep(3000);
+			/* On a busy machine it takes longer until the child asks. */
+			usleep(3000 * (times % 5 + 1));
 			kill(child, SIGKILL);
 			waitpid(child, NULL, 0);
 		} else if (thread) {

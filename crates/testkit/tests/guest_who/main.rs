@@ -13,7 +13,7 @@ mode = "enforce"
 
 [[rule]]
 name = "streams"
-request = ["net-pf-38", "net-pf-2-proto-132*", "crypto-crc32c*", "crypto-hmac*", "crypto-sha*"]
+request = ["net-pf-38", "net-pf-2-proto-132*", "crypto-crc32c*", "crypto-hmac*", "crypto-sha*", "algif-skcipher"]
 verdict = "allow"
 
 [default]
@@ -42,7 +42,10 @@ start
 /ask uid 1000 thread socket 12 1 0
 /ask socket 38 5 0
 /ask uid 1000 hash nosuch
-/ask uid 1000 killed times 3 socket 19 1 0
+/ask uid 1000 alg skcipher 'lrw(serpent)'
+/ask alg skcipher 'cbc(twofish)'
+/ask uid 1000 killed times 20 alg skcipher 'cbc(serpent)'
+/ask uid 1000 killed times 10 socket 19 1 0
 /ask uid 1000 times 8 socket 20 1 0 & /ask times 8 socket 20 1 0 & wait $!
 sleep 1
 /ask uid 1000 socket 2 1 132
@@ -77,7 +80,7 @@ fn play(flavour: Flavour) -> (Vec<Record>, String) {
     let mut guest = Guest::new(flavour).expect("a guest");
     guest.tools(&Programs::static_modutils()).expect("the tools");
     guest.daemon(&Programs::static_kerneld()).expect("the daemon");
-    let modules = ["sctp", "crc32c_generic", "af_alg"];
+    let modules = ["sctp", "crc32c_generic", "af_alg", "algif_skcipher", "lrw", "serpent_generic", "twofish_generic"];
     let tree = subset(guest.machine(), &modules, folder.path()).expect("modules");
     guest.tree(&tree).expect("a tree");
     guest.archive().copy(&ask(folder.path()), "ask").expect("a program");
@@ -128,6 +131,7 @@ fn everybody_is_told_from_everybody_else(flavour: Flavour) {
         assert_eq!(of(&records, name)[0].decision.verdict, verdict, "{name}");
     }
     killed_and_several(&records, &console);
+    parts_of_algorithms(&records, &console);
     // The start of a module asks for another: for the user, not for the daemon that loads.
     let nested: Vec<&Record> = records.iter().filter(|record| record.request.as_str().starts_with("crypto-crc32c")).collect();
     assert!(!nested.is_empty(), "the module asks for nothing here any more\n{console}");
@@ -143,6 +147,25 @@ fn everybody_is_told_from_everybody_else(flavour: Flavour) {
     let alone = of(&records, "net-pf-24")[0];
     assert_eq!((alone.by, alone.decision.verdict), (DecidedBy::Helper, Verdict::Deny), "{alone:#?}");
     assert_eq!(alone.requesters[0].uid, Some(1000), "{alone:#?}");
+}
+
+/// The kernel itself asks for what an algorithm is made of; whoever wants that is who asks.
+fn parts_of_algorithms(records: &[Record], console: &str) {
+    for (part, kind, verdict) in [("crypto-lrw", Kind::User, Verdict::Deny), ("crypto-twofish", Kind::Root, Verdict::Allow)] {
+        let found = of(records, part);
+        assert!(!found.is_empty(), "{part}\n{console}");
+        // 6.12 asks twice.
+        for record in found {
+            let who: Vec<_> = record.requesters.iter().map(|who| (who.kind, who.by)).collect();
+            assert_eq!((who, record.decision.verdict), (vec![(kind, Attribution::Blocked)], verdict), "{record:#?}");
+        }
+    }
+    // Also for one that is killed.
+    for record in records.iter().filter(|record| record.request.as_str().starts_with("crypto-serpent")) {
+        assert_eq!(record.decision.verdict, Verdict::Deny, "{record:#?}");
+    }
+    let loaded = |module: &str| console.lines().any(|line| line == module);
+    assert!(loaded("twofish_generic") && !loaded("serpent_generic") && !loaded("lrw"), "{console}");
 }
 
 /// Who was killed is unknown, never somebody else; and where a user and root ask at once, neither gets more than the user may.
