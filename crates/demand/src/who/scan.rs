@@ -25,6 +25,9 @@ const WITHIN: Duration = Duration::from_millis(700);
 /// How long after all threads were looked at a moment is waited for at which everybody is accounted for.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// It is waited for at so many counts at least, however long they take on a slow machine ([`WITHIN`] holds all the same).
+const LEAST: u32 = 8;
+
 /// Between two counts.
 const PAUSE: Duration = Duration::from_millis(3);
 
@@ -59,7 +62,7 @@ pub(super) fn blocked(tasks: &Tasks, paths: &Paths, what: What) -> Blocked {
         if look.accounts_for_all(&mut waiters) {
             break true;
         }
-        if first.elapsed() >= PATIENCE {
+        if first.elapsed() >= PATIENCE && counts >= LEAST {
             break false;
         }
         counts += 1;
