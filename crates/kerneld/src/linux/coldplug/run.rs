@@ -197,11 +197,7 @@ impl Run {
                 self.schedule.done(finished.node, finished.done);
             }
             News::Followed(Followed::Request(device)) => self.device(device, true),
-            News::Followed(Followed::Other(uevent)) => {
-                if uevent.action == "add" {
-                    self.news = Instant::now();
-                }
-            }
+            News::Followed(Followed::Other(_)) => self.news = Instant::now(),
             News::Followed(Followed::Overrun) => self.overruns += 1,
         }
     }
@@ -244,6 +240,8 @@ fn needs(resolver: &Resolver, module: &str) -> Vec<String> {
 fn listen(mut follower: Follower, say: &Sender<News>, end: &AtomicBool) -> u64 {
     while !end.load(Ordering::Relaxed) {
         match follower.next(TICK) {
+            // Of what asks for nothing, only that more devices come is news.
+            Ok(Some(Followed::Other(uevent))) if uevent.action != "add" => {}
             Ok(Some(followed)) => {
                 if say.send(News::Followed(followed)).is_err() {
                     break;

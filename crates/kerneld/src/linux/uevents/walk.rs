@@ -1,14 +1,35 @@
 //! The devices that are there already: every folder below `/sys/devices` with a modalias.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use demand::{Attribution, Device, Kind, Paths, Requester};
 
 use super::{DeviceRequest, turn};
 
-/// Folders in which no device lies: skipping them saves half of the walk.
-const NO_DEVICES: &[&str] = &["power", "statistics", "msi_irqs", "queues", "trace", "cpufreq", "cpuidle", "topology", "cache", "iommu"];
+/// Folders in which no device lies, wherever they are: attributes of one, in groups.
+const NO_DEVICES: &[&str] = &[
+    "power",
+    "statistics",
+    "msi_irqs",
+    "queues",
+    "queue",
+    "mq",
+    "holders",
+    "slaves",
+    "trace",
+    "cpufreq",
+    "cpuidle",
+    "topology",
+    "cache",
+    "hugepages",
+    "iommu",
+];
+
+/// Below `/sys/devices`, folders of devices that no driver is for: a large machine has thousands of blocks of memory, and every one has
+/// dozens of terminals that nobody sees.
+const WITHOUT_DRIVERS: &[&str] =
+    &["system/memory", "system/node", "virtual/tty", "virtual/bdi", "virtual/vc", "virtual/mem", "virtual/workqueue"];
 
 /// How deep devices lie at most; deeper is not looked, whatever a damaged tree holds.
 const DEEPEST: usize = 40;
@@ -20,46 +41,69 @@ const REMOVABLE: &[&str] = &["removable", "fixed", "unknown"];
 /// looks.
 #[must_use]
 pub fn walk(paths: &Paths) -> Vec<DeviceRequest> {
-    let mut found = Vec::new();
-    folder(&paths.file("/sys"), &paths.file("/sys/devices"), None, DEEPEST, &mut found);
+    let sys = paths.file("/sys");
+    let devices = sys.join("devices");
+    let mut walk = Walk { without: WITHOUT_DRIVERS.iter().map(|path| devices.join(path)).collect(), sys, found: Vec::new() };
+    walk.folder(&devices, None, DEEPEST);
+    let mut found = walk.found;
     found.sort_by_cached_key(|device| turn(&device.name));
     found
 }
 
-/// One folder; `removable` is what holds for the devices above.
-fn folder(sys: &Path, path: &Path, removable: Option<&str>, depth: usize, found: &mut Vec<DeviceRequest>) {
-    let Ok(entries) = fs::read_dir(path) else { return };
-    let mut below = Vec::new();
-    let (mut announces, mut says) = (false, false);
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        match entry.file_type() {
-            // Links lead to buses, classes and drivers, never to a device that is not below some folder.
-            Ok(kind) if kind.is_dir() && name.to_str().is_some_and(|name| NO_DEVICES.contains(&name)) => {}
-            Ok(kind) if kind.is_dir() => below.push(name),
-            _ if name == "uevent" || name == "modalias" => announces = true,
-            _ if name == "removable" => says = true,
-            _ => {}
+/// A walk under way.
+struct Walk {
+    sys: PathBuf,
+    /// Where it does not go.
+    without: Vec<PathBuf>,
+    found: Vec<DeviceRequest>,
+}
+
+/// Where a device says what it asks for.
+#[derive(Clone, Copy, Default)]
+struct Says {
+    /// It announces itself.
+    uevent: bool,
+    modalias: bool,
+    removable: bool,
+}
+
+impl Walk {
+    /// One folder; `removable` is what holds for the devices above.
+    fn folder(&mut self, path: &Path, removable: Option<&str>, depth: usize) {
+        let Ok(entries) = fs::read_dir(path) else { return };
+        let (mut below, mut says) = (Vec::new(), Says::default());
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            match entry.file_type() {
+                // Links lead to buses, classes and drivers, never to a device that is not below some folder.
+                Ok(kind) if kind.is_dir() && name.to_str().is_some_and(|name| NO_DEVICES.contains(&name)) => {}
+                Ok(kind) if kind.is_dir() => below.push(name),
+                _ if name == "uevent" => says.uevent = true,
+                _ if name == "modalias" => says.modalias = true,
+                _ if name == "removable" => says.removable = true,
+                _ => {}
+            }
         }
-    }
-    let own = says.then(|| attribute(path, "removable")).flatten();
-    let removable = own.as_deref().or(removable);
-    if announces && let Some(modalias) = modalias(path) {
-        let request = super::name(&modalias).map(|name| DeviceRequest { name, requester: requester(sys, path, removable) });
-        found.extend(request);
-    }
-    below.sort();
-    for name in below.iter().filter(|_| depth > 0) {
-        folder(sys, &path.join(name), removable, depth - 1, found);
+        let own = says.removable.then(|| attribute(path, "removable")).flatten();
+        let removable = own.as_deref().or(removable);
+        if let Some(name) = modalias(path, says).and_then(|modalias| super::name(&modalias)) {
+            self.found.push(DeviceRequest { name, requester: requester(&self.sys, path, removable) });
+        }
+        below.sort();
+        for path in below.into_iter().filter(|_| depth > 0).map(|name| path.join(name)) {
+            if !self.without.contains(&path) {
+                self.folder(&path, removable, depth - 1);
+            }
+        }
     }
 }
 
 /// What a device asks for. Not every bus has the attribute; all that ask at all say so where they announce themselves.
-fn modalias(path: &Path) -> Option<String> {
-    let announced = fs::read(path.join("uevent")).unwrap_or_default();
-    let announced = String::from_utf8_lossy(&announced);
-    let line = announced.lines().find_map(|line| line.strip_prefix("MODALIAS=")).map(str::to_owned);
-    let modalias = line.or_else(|| fs::read(path.join("modalias")).ok().map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()));
+fn modalias(path: &Path, says: Says) -> Option<String> {
+    let read = |name| Some(String::from_utf8_lossy(&fs::read(path.join(name)).ok()?).into_owned());
+    let announced = says.uevent.then(|| read("uevent")).flatten();
+    let line = announced.and_then(|text| text.lines().find_map(|line| line.strip_prefix("MODALIAS=")).map(str::to_owned));
+    let modalias = line.or_else(|| says.modalias.then(|| read("modalias")).flatten().map(|text| text.trim().to_owned()));
     modalias.filter(|modalias| !modalias.is_empty())
 }
 
@@ -109,6 +153,11 @@ mod tests {
         std::os::unix::fs::symlink("../../../../bus/usb", port.join("subsystem")).unwrap();
         fs::write(disk.join("modalias"), "scsi:t-0x00\n").unwrap();
         fs::write(disk.join("removable"), "0\n").unwrap();
+        for without in ["system/memory/memory0", "virtual/tty/tty1"] {
+            let without = root.path().join("sys/devices").join(without);
+            fs::create_dir_all(&without).unwrap();
+            fs::write(without.join("uevent"), "MODALIAS=none:\n").unwrap();
+        }
         root
     }
 
