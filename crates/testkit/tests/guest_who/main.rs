@@ -45,8 +45,15 @@ start
 /ask uid 1000 alg skcipher 'lrw(serpent)'
 /ask alg skcipher 'cbc(twofish)'
 /ask uid 1000 killed times 20 alg skcipher 'cbc(serpent)'
-/ask uid 1000 killed times 10 socket 19 1 0
-/ask uid 1000 times 8 socket 20 1 0 & /ask times 8 socket 20 1 0 & wait $!
+journal=/var/log/kerneld/journal.jsonl
+# Whether one is killed while its request is under way, and whether two meet, is a matter of moments: again until they did.
+n=0; until grep -q net-pf-19 $journal || test $n -ge 8; do
+  /ask uid 1000 killed times 10 socket 19 1 0; sleep 0.3; n=$((n+1))
+done
+met() { grep net-pf-20 $journal | grep '\"user\"' | grep -q '\"root\"'; }
+n=0; until met || test $n -ge 8; do
+  /ask uid 1000 times 8 socket 20 1 0 & asks=$!; /ask times 8 socket 20 1 0; wait $asks; sleep 0.3; n=$((n+1))
+done
 sleep 1
 /ask uid 1000 socket 2 1 132
 kill $daemon; wait $daemon
