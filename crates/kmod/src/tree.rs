@@ -139,7 +139,7 @@ impl Tree {
 
     /// The bytes of an index file.
     ///
-    /// A set of files that depmod was killed while putting into place is seen as it will be: see [`crate::depmod::mend`].
+    /// A set of files that depmod was killed while putting into place is seen as it will be: see [`crate::depmod::Turn::wait`].
     ///
     /// # Errors
     /// Those of reading a file.

@@ -48,12 +48,12 @@ const ROUNDS: u32 = 3;
 /// How many of the rivals, the first of them, run once more on a machine of two processors.
 const ON_TWO: usize = 3;
 
-/// Rounds of one process for all, until three seconds bring nothing new.
-fn rounds() -> String {
+/// A script that does something again and again, until so many seconds bring no new module.
+fn until_calm(turn: &str, seconds: u32) -> String {
     format!(
         "before=x; calm=0
-        while [ $calm -lt 3 ]; do
-          {ONE_PROCESS}
+        while [ $calm -lt {seconds} ]; do
+          {turn}
           now=$(wc -l </proc/modules)
           if [ \"$now\" = \"$before\" ]; then calm=$((calm + 1)); sleep 1; else calm=0; fi
           before=$now
@@ -66,16 +66,10 @@ const FOR_AN_EVENT: &str = "#!/bin/sh\n[ -z \"$MODALIAS\" ] || exec /sbin/modpro
 
 /// The device manager of a system that has busybox and nothing else: `uevent` starts a shell for each event, and waits for it. Most
 /// devices have no name to load by, so that nothing new may come for long before all is done.
-const ONE_AT_A_TIME: &str = r#"uevent /event.sh &
-    find /sys/devices -name uevent | while read -r file; do echo add >"$file"; done
-    before=x; calm=0
-    while [ $calm -lt 25 ]; do
-      sleep 1
-      now=$(wc -l </proc/modules)
-      if [ "$now" = "$before" ]; then calm=$((calm + 1)); else calm=0; fi
-      before=$now
-    done
-    kill $!"#;
+fn one_at_a_time() -> String {
+    let announce = "find /sys/devices -name uevent | while read -r file; do echo add >\"$file\"; done";
+    format!("uevent /event.sh &\n{announce}\n{}\nkill $!", until_calm(":", 25))
+}
 
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -172,8 +166,11 @@ fn measure(&(rival, tools, command): &Rival, processors: u32, order: &[String]) 
     for name in ["watch", "perevent", "inorder"] {
         guest.archive().copy(&program(name), name).map_err(surprise)?;
     }
-    let scripts =
-        [("rounds.sh", 0o644, rounds()), ("one-at-a-time.sh", 0o644, ONE_AT_A_TIME.into()), ("event.sh", 0o755, FOR_AN_EVENT.into())];
+    let scripts = [
+        ("rounds.sh", 0o644, until_calm(ONE_PROCESS, 3)),
+        ("one-at-a-time.sh", 0o644, one_at_a_time()),
+        ("event.sh", 0o755, FOR_AN_EVENT.to_owned()),
+    ];
     for (name, permissions, text) in scripts {
         guest.archive().file(name, permissions, text.as_bytes());
     }

@@ -234,18 +234,17 @@ impl Finder {
         if task.makes_algorithm() {
             return Found::Waiting(self.behind_algorithm());
         }
-        if let Some(outer) = lock(&self.acting).get(&task.tid) {
-            return Found::Waiting(outer.clone());
+        if let Some(outer) = self.acts_for(&task) {
+            return Found::Waiting(outer);
         }
         let requester = classify::requester(task, Attribution::Trace, Some(event.call_site.clone()));
         lock(source).pending.is_known(entry, requester.clone());
         Found::Waiting(vec![requester])
     }
 
-    /// Whom a thread asks for: itself, unless it is one of ours that loads for others.
-    fn of_thread(&self, task: Task, by: Attribution, call_site: Option<&str>) -> Vec<Requester> {
-        let outer = lock(&self.acting).get(&task.tid).cloned();
-        outer.unwrap_or_else(|| vec![classify::requester(task, by, call_site.map(str::to_owned))])
+    /// Whom a thread of ours loads for; `None` for all others, which ask for themselves.
+    fn acts_for(&self, task: &Task) -> Option<Vec<Requester>> {
+        lock(&self.acting).get(&task.tid).cloned()
     }
 
     /// Whom a helper loads for that has to decide by itself, and whose module asks for more.
@@ -256,14 +255,9 @@ impl Finder {
 
     /// For whom the crypto API makes algorithms: the parts of one are asked for by a thread of the kernel, whoever wants the whole.
     fn behind_algorithm(&self) -> Vec<Requester> {
-        let mut waiting = scan::blocked(&self.tasks, &self.paths, What::Algorithm);
-        let many = waiting.tasks.len() > MOST_CANDIDATES;
-        waiting.tasks.truncate(MOST_CANDIDATES);
+        let Waiting { requesters: mut found, helpers, complete, .. } = self.waiting(What::Algorithm);
         // What is a part of a larger whole is made for those who wait for that; a helper that has to load by itself does so for anyone.
-        let helpers = waiting.tasks.iter().any(|task| task.helper);
-        let people = waiting.tasks.into_iter().filter(|task| !task.helper && !task.makes_algorithm());
-        let mut found: Vec<Requester> = people.flat_map(|task| self.of_thread(task, Attribution::Blocked, None)).collect();
-        if found.is_empty() || many || helpers || !waiting.complete {
+        if found.is_empty() || helpers > 0 || !complete {
             found.push(Requester::unknown());
         }
         found
@@ -271,23 +265,40 @@ impl Finder {
 
     /// Everybody who waits for a helper, and nobody in particular if there may be others.
     fn blocked(&self) -> Vec<Requester> {
-        let mut blocked = scan::blocked(&self.tasks, &self.paths, What::Module);
-        let many = blocked.tasks.len() > MOST_CANDIDATES;
-        blocked.tasks.truncate(MOST_CANDIDATES);
-        // A helper that waits for a helper asks for those who wait for it; they are among these.
-        let helpers = blocked.tasks.iter().filter(|task| task.helper).count();
-        let making = blocked.tasks.iter().any(Task::makes_algorithm);
-        let people = blocked.tasks.into_iter().filter(|task| !task.helper && !task.makes_algorithm());
-        let mut found: Vec<Requester> = people.flat_map(|task| self.of_thread(task, Attribution::Blocked, None)).collect();
+        let Waiting { requesters: mut found, helpers, making, complete } = self.waiting(What::Module);
         if making {
             found.extend(self.behind_algorithm());
         }
-        let unsure = many || !blocked.complete || helpers > found.len();
+        // A helper that waits for a helper asks for those who wait for it; they are among these.
+        let unsure = !complete || helpers > found.len();
         if !found.is_empty() && unsure && !found.contains(&Requester::unknown()) {
             found.push(Requester::unknown());
         }
         found
     }
+
+    /// Who waits for something.
+    fn waiting(&self, what: What) -> Waiting {
+        let mut blocked = scan::blocked(&self.tasks, &self.paths, what);
+        let complete = blocked.complete && blocked.tasks.len() <= MOST_CANDIDATES;
+        blocked.tasks.truncate(MOST_CANDIDATES);
+        let helpers = blocked.tasks.iter().filter(|task| task.helper).count();
+        let making = blocked.tasks.iter().any(Task::makes_algorithm);
+        let people = blocked.tasks.into_iter().filter(|task| !task.helper && !task.makes_algorithm());
+        let requester = |task: Task| self.acts_for(&task).unwrap_or_else(|| vec![classify::requester(task, Attribution::Blocked, None)]);
+        Waiting { requesters: people.flat_map(requester).collect(), helpers, making, complete }
+    }
+}
+
+/// Who waits for something, those left out who do so for others.
+struct Waiting {
+    requesters: Vec<Requester>,
+    /// How many helpers of the kernel wait as well.
+    helpers: usize,
+    /// Whether threads that make algorithms do.
+    making: bool,
+    /// Whether there is nobody else.
+    complete: bool,
 }
 
 impl Source {

@@ -113,7 +113,7 @@ pub(super) struct Task {
 impl Task {
     /// Whether it is a thread with which the crypto API makes or tests an algorithm for somebody who waits for that.
     pub(super) fn makes_algorithm(&self) -> bool {
-        self.life.kernel && MAKING_ALGORITHMS.contains(&self.comm.as_str())
+        makes_algorithm(self.life, &self.comm)
     }
 }
 
@@ -147,8 +147,7 @@ impl Tasks {
 
     /// How often a thread has gone to sleep.
     pub(super) fn sleeps(&self, tid: u32) -> Option<u64> {
-        let status = self.file(tid, "status")?;
-        status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
+        sleeps(&self.file(tid, "status")?)
     }
 
     /// The life that a number has now; `None` if there is no such thread. Of the two files that tell it this is the one for which the kernel
@@ -230,7 +229,7 @@ impl Tasks {
         if !life.kernel {
             return Serves::Never;
         }
-        let makes = self.comm(process).is_some_and(|comm| MAKING_ALGORITHMS.contains(&comm.as_str()));
+        let makes = self.comm(process).is_some_and(|comm| makes_algorithm(life, &comm));
         if makes { Serves::Now } else { Serves::NotNow }
     }
 
@@ -238,7 +237,7 @@ impl Tasks {
     pub(super) fn read(&self, tid: u32) -> Option<Task> {
         let life = self.life(tid)?;
         let status = self.file(tid, "status")?;
-        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let field = |name: &str| field(&status, name);
         // Real, effective, saved, file system.
         let mut uids = field("Uid")?.split_whitespace().map_while(|word| word.parse().ok());
         let (real_uid, effective_uid) = (uids.next()?, uids.next()?);
@@ -258,7 +257,7 @@ impl Tasks {
             cgroup: self.file(tid, "cgroup").and_then(|text| control_group(&text)),
             user_namespace: (user_namespace != FIRST_USER_NAMESPACE).then_some(user_namespace),
             own_pids: pid_namespace != FIRST_PID_NAMESPACE,
-            sleeps: field("voluntary_ctxt_switches").and_then(|count| count.trim().parse().ok()),
+            sleeps: sleeps(&status),
         };
         self.life(tid).is_some_and(|now| now.start == life.start).then_some(task)
     }
@@ -268,6 +267,20 @@ impl Tasks {
         let link = fs::read_link(self.proc.join(tid.to_string()).join("ns").join(kind)).ok()?;
         link.to_str()?.split_once(":[")?.1.strip_suffix(']')?.parse().ok()
     }
+}
+
+fn makes_algorithm(life: Life, comm: &str) -> bool {
+    life.kernel && MAKING_ALGORITHMS.contains(&comm)
+}
+
+/// A line of `status`, behind its name.
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+}
+
+/// How often a thread has gone to sleep, as `status` tells it.
+fn sleeps(status: &str) -> Option<u64> {
+    field(status, "voluntary_ctxt_switches")?.trim().parse().ok()
 }
 
 /// The entries of a folder that are numbers.

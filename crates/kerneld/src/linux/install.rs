@@ -35,6 +35,11 @@ struct File {
 }
 
 impl File {
+    /// Whether initramfs images are made with it.
+    fn is_of_image(&self) -> bool {
+        INITRAMFS.iter().any(|of_image| of_image.path == self.path)
+    }
+
     /// What it says where the programs are elsewhere than packages have them.
     fn text(&self, programs: &Programs) -> String {
         // The name of the one begins with that of the other.
@@ -188,7 +193,7 @@ impl Install {
                 if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
                     continue;
                 }
-                image |= INITRAMFS.iter().any(|of_image| of_image.path == file.path);
+                image |= file.is_of_image();
                 doing.step(&format!("write {}", path.display()), || file::replace(&path, file.mode, text.as_bytes()))?;
             }
             if image {
@@ -245,7 +250,7 @@ impl Uninstall {
                 changed.push(path);
                 continue;
             }
-            image |= INITRAMFS.iter().any(|of_image| of_image.path == file.path);
+            image |= file.is_of_image();
             doing.step(&format!("remove {}", path.display()), || std::fs::remove_file(&path))?;
         }
         if image {

@@ -8,6 +8,8 @@ use demand::{Attribution, Class, Device, Kind, Origin, Outcome, Paths, RequestNa
 use kerneld::Log;
 use kerneld::linux::{Engine, Teller};
 
+use crate::dice::Dice;
+
 /// Names that stand for one module, for several, for one with others before it, for what modprobe.d keeps out, and for none.
 const NAMES: &[&str] = &[
     "fs-vfat",
@@ -58,22 +60,6 @@ const REQUESTERS: &[&str] = &[
     "bus:usb",
     "service+uid:0",
 ];
-
-/// Numbers that look random and are the same each time (xorshift64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % bound
-    }
-
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())]
-    }
-}
 
 fn policy(dice: &mut Dice) -> String {
     let verdicts = ["allow", "audit", "deny"];

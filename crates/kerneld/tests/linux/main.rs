@@ -1,6 +1,7 @@
 //! The daemon of Linux at its doors: sockets, files, signals. It rehearses: nothing is ever loaded.
 #![forbid(unsafe_code)]
 
+mod dice;
 mod equality;
 mod install;
 mod lasting;

@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send, socket_with};
 
+use crate::dice::Dice;
 use crate::system::{ENFORCE, System, converse};
 
 fn connection(system: &System) -> OwnedFd {
@@ -59,21 +60,14 @@ fn hostile_questions_are_refused_and_the_daemon_lives_on() {
 fn thousands_of_damaged_questions_never_stop_it() {
     let system = System::served(ENFORCE);
     let good = packet(VERSION, b"net-pf-15");
-    let mut state = 1_u64;
-    let mut next = || {
-        // xorshift: the same damage in every run.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut dice = Dice(1);
     for _ in 0..4000 {
         let mut bytes = good.clone();
-        for _ in 0..=next() % 4 {
-            let at = usize::try_from(next()).unwrap() % bytes.len();
-            bytes[at] = next().to_le_bytes()[0];
+        for _ in 0..=dice.below(4) {
+            let at = dice.below(bytes.len());
+            bytes[at] = u8::try_from(dice.below(256)).unwrap();
         }
-        bytes.truncate(1 + usize::try_from(next()).unwrap() % good.len());
+        bytes.truncate(1 + dice.below(good.len()));
         let answer = exchange(&system, &bytes);
         assert!(matches!(answer, Some(Answer::Refused(_) | Answer::Done(_) | Answer::Accepted)), "{bytes:?}: {answer:?}");
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use demand::policy::{Glob, Grant, Granted};
 use kerneld::linux::control::{Command, Reply};
 
+use crate::dice::Dice;
 use crate::targets::{control_target, uevent_target};
 
 const ROUNDS: usize = 10_000;
@@ -14,26 +15,18 @@ const ANNOUNCED: &[u8] = b"add@/devices/pci0000:00/0000:00:02.0\0ACTION=add\0SUB
 /// Bytes that mean something in one of the forms.
 const MEANINGS: &[&[u8]] = &[b"\"", b"[", b"]", b"{", b"}", b":", b"\0", b"/", b"..", b"@", b"=", b"\xff", b"-1", b"99999999999999999999"];
 
-/// Xorshift: the same damage in every run.
-fn next(state: &mut u64, limit: usize) -> usize {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    usize::try_from(*state % limit.max(1) as u64).unwrap()
-}
-
 fn run(seeds: &[Vec<u8>], target: impl Fn(&[u8])) {
-    let mut state = 0x9e37_79b9_7f4a_7c15;
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     seeds.iter().for_each(|seed| target(seed));
     for round in 0..ROUNDS {
         let mut bytes = seeds[round % seeds.len()].clone();
-        for _ in 0..=next(&mut state, 3) {
-            let at = next(&mut state, bytes.len() + 1);
-            match next(&mut state, 4) {
+        for _ in 0..=dice.below(3) {
+            let at = dice.below(bytes.len() + 1);
+            match dice.below(4) {
                 0 => bytes.truncate(at),
-                1 => drop(bytes.splice(at..at, MEANINGS[next(&mut state, MEANINGS.len())].iter().copied())),
-                2 => drop(bytes.drain(at..(at + next(&mut state, 20)).min(bytes.len()))),
-                _ => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << next(&mut state, 8)),
+                1 => drop(bytes.splice(at..at, MEANINGS[dice.below(MEANINGS.len())].iter().copied())),
+                2 => drop(bytes.drain(at..(at + dice.below(20)).min(bytes.len()))),
+                _ => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << dice.below(8)),
             }
         }
         target(&bytes);

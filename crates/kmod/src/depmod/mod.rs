@@ -160,7 +160,9 @@ impl Made {
 pub struct Turn(publish::Locked);
 
 impl Turn {
-    /// Waits for it, and does as [`mend`].
+    /// Waits for it, and then finishes a publication that a killed run or a power failure left half done, or takes it back where it was not
+    /// decided: the new set or the old one is there, whole. Without one, nothing is written. Until then, readers of this library see the
+    /// decided set, and others a mix of both, in which each file is whole.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -173,16 +175,6 @@ impl Turn {
         locked.mend()?;
         Ok(Self(locked))
     }
-}
-
-/// Finishes a publication that a killed run or a power failure left half done, or takes it back where it was not decided: then the new
-/// set or the old one is there, whole. Without one, nothing is written. Until then, readers of this library see the decided set, and others a
-/// mix of both, in which each file is whole.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn mend(request: &Request) -> Result<()> {
-    publish::mend(&request.output())
 }
 
 /// Reads the tree and makes the index files. `progress` is told from several threads how many of how many modules have been read.

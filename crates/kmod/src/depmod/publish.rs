@@ -33,14 +33,6 @@ use crate::{Error, Result};
 /// The order in which files take their places; the others follow.
 const FIRST: [&str; 2] = ["modules.dep.bin", "modules.dep"];
 
-/// Finishes a publication that was interrupted, or takes it back. Nothing is written where none was.
-///
-/// # Errors
-/// [`Error::Io`].
-pub(super) fn mend(directory: &Path) -> Result<()> {
-    if Pending::read(directory).is_none() { Ok(()) } else { Locked::directory(directory)?.mend() }
-}
-
 /// A finished file that has yet to take its place.
 struct Staged<'a> {
     name: &'a str,

@@ -154,22 +154,14 @@ impl Planner<'_> {
     /// The step itself, and the dependencies that nothing uses after it.
     fn gone(&mut self, module: &str, command: Option<&Rule<String>>, why: Why, required: bool) -> Result<()> {
         let action = command.map_or(Action::Remove, |rule| Action::RemoveCommand { command: rule.what.clone(), place: rule.place.clone() });
-        self.plan.steps.push(Step { module: module.to_owned(), action, options: String::new(), why, required, builtin: false });
+        self.plan.steps.push(removal(module, action, why, required));
         self.forget(module);
         let line = self.tree.dependencies(module)?;
         for listed in line.iter().flat_map(|l| &l.dependencies) {
             let dependency = name::from_path(listed);
             if self.users.get(&dependency) == Some(&0) {
                 let why = Why::Unused { after: module.to_owned() };
-                let step = Step {
-                    module: dependency.clone(),
-                    action: Action::Remove,
-                    options: String::new(),
-                    why,
-                    required: false,
-                    builtin: false,
-                };
-                self.plan.steps.push(step);
+                self.plan.steps.push(removal(&dependency, Action::Remove, why, false));
                 self.forget(&dependency);
             }
         }
@@ -194,6 +186,10 @@ impl Planner<'_> {
         let names = entry.into_iter().flat_map(|m| &m.holders).map(|h| name::from_word(h));
         names.filter(|h| self.users.contains_key(h)).collect()
     }
+}
+
+fn removal(module: &str, action: Action, why: Why, required: bool) -> Step {
+    Step { module: module.to_owned(), action, options: String::new(), why, required, builtin: false }
 }
 
 /// Softdeps are undone in the reverse of the order in which they were loaded; what is still used stays.
